@@ -1,0 +1,1 @@
+"""Configuration: text to plain data with places, to frozen classes with every mistake named at once."""

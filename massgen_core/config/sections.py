@@ -1,0 +1,81 @@
+"""The kernel's own sections of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from massgen_core.messages import Effort, Sampling
+
+__all__ = ["AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "RunConfig"]
+
+
+def _help(text: str, **field: Any) -> Any:
+    return attrs.field(metadata={"help": text}, **field)
+
+
+@attrs.frozen(kw_only=True)
+class PluginConfig:
+    """A plugin by name, with the options that its own class will check. In a document: the name alone, or a mapping with `type`."""
+
+    type: str = _help("the plugin's name")
+    options: Mapping[str, Any] = _help("the plugin's own options, written beside `type`", factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class LimitsConfig:
+    """What a run, or one agent, may use. Unset: no limit."""
+
+    seconds: float | None = _help("wall time in seconds", default=None)
+    tokens: int | None = _help("tokens of all model calls, input and output", default=None)
+    money: float | None = _help("US dollars of all model calls whose price is known", default=None)
+    calls: int | None = _help("model calls", default=None)
+
+
+@attrs.frozen(kw_only=True)
+class PermissionsConfig:
+    """What agents may do with tools: glob patterns of tool names, strictest match wins; what no pattern names is judged by classifiers."""
+
+    allow: tuple[str, ...] = _help("tools that need no approval", default=())
+    ask: tuple[str, ...] = _help("tools that a person approves, call by call", default=())
+    deny: tuple[str, ...] = _help("tools that are refused", default=())
+
+
+@attrs.frozen(kw_only=True)
+class AgentConfig:
+    """One agent."""
+
+    name: str = _help("unique; letters, digits, '-' and '_'")
+    backend: PluginConfig = _help("where its answers come from")
+    model: str = _help("the provider's name of the model; empty: the backend's default", default="")
+    system: str = _help("system message, put before the strategy's instructions", default="")
+    sampling: Sampling = _help("temperature, top_p, max_tokens, seed, stop", default=Sampling())
+    reasoning_effort: Effort | None = _help("how long to think", default=None)
+    toolsets: tuple[PluginConfig, ...] = _help("tools of this agent, beside those of all agents", default=())
+    permissions: PermissionsConfig = _help("tool permissions of this agent, joined with those of all agents", default=PermissionsConfig())
+    limits: LimitsConfig = _help("what this agent may use", default=LimitsConfig())
+    options: Mapping[str, Any] = _help("provider options that go into each request as they are", factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class RunConfig:
+    """A whole configuration."""
+
+    version: int = _help("format of this file; 1 today", default=1)
+    agents: tuple[AgentConfig, ...] = _help("who works on the question")
+    strategy: PluginConfig = _help("how they come to one answer", default=PluginConfig(type="consensus"))
+    toolsets: tuple[PluginConfig, ...] = _help("tools of all agents", default=())
+    middlewares: tuple[PluginConfig, ...] | None = _help("around calls; unset: retry, where it is installed", default=None)
+    classifiers: tuple[PluginConfig, ...] = _help("opinions on tool calls", default=())
+    permissions: PermissionsConfig = _help("tool permissions of all agents", default=PermissionsConfig())
+    sinks: tuple[PluginConfig, ...] = _help("readers of the run's events", default=())
+    display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain lines", default=None)
+    limits: LimitsConfig = _help("what the run may use", default=LimitsConfig())
+    durability: Literal["off", "process", "power"] = _help(
+        "what the journal survives: nothing, kill -9 of the process, loss of power", default="process"
+    )
+    seed: int | None = _help("of lots and shuffles; unset: drawn for each run and kept in its journal", default=None)
+    tool_seconds: float = _help("seconds after which a tool call is given up", default=300.0)
+    tool_output: int = _help("characters of a tool's output that a model is shown; the rest is kept beside the run", default=40_000)

@@ -1,0 +1,304 @@
+"""What factories return, and what they are given: protocols and their data. No class here needs to be inherited from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from massgen_core.coordination import Outcome
+from massgen_core.events import Event, Record
+from massgen_core.messages import (
+    Chunk,
+    Message,
+    ModelRequest,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from massgen_core.safety import Verdict
+from massgen_core.secrets import Secret
+
+if TYPE_CHECKING:
+    from massgen_core.plugins.manager import Plugins
+
+__all__ = [
+    "App",
+    "Backend",
+    "Catalogue",
+    "Classifier",
+    "Command",
+    "Context",
+    "CredentialStore",
+    "Display",
+    "Middleware",
+    "ModelCall",
+    "ModelInfo",
+    "Question",
+    "Sink",
+    "ToolUse",
+    "Toolset",
+    "Workspace",
+]
+
+
+# What factories are given
+
+
+class Context(Protocol):
+    """What a factory may use. The kernel makes one for each factory call; new needs become new attributes."""
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+
+    @property
+    def agent(self) -> str:
+        """The agent for whom the factory is called; empty where it is called for the whole run."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder; a plugin writes below `folder / <its own name>`."""
+
+    @property
+    def workspace(self) -> Path | None:
+        """The agent's working folder, where it has one."""
+
+    @property
+    def plugins(self) -> Plugins:
+        """The installed plugins."""
+
+    def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
+        """Put a fact into the run's journal. Call it from the event loop's thread only."""
+
+    def secret(self, reference: str) -> Secret:
+        """Return a secret by its reference, for instance `env:OPENAI_API_KEY` or `keyring:openai`.
+
+        Raises:
+            SecretMissing: No store holds it; the message names the stores that were asked.
+        """
+
+    async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        """Open another plugin's object by kind and name; it lives until the run's end."""
+
+    async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
+        """Return the run's one resource of this key, opened on first use and closed at the run's end."""
+
+
+# Backends
+
+
+class Backend(Protocol):
+    """A source of model answers. One object may serve several agents, and several calls at once."""
+
+    def respond(self, request: ModelRequest) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+        """Start one model call and stream its answer.
+
+        The stream ends with a `StopChunk`, or raises. Leaving the context, or cancelling, stops the call and frees its connection within half
+        a second. Nothing that was yielded is taken back.
+
+        Raises:
+            BackendFault: One of its subclasses, from the context manager or from the iterator. A backend does not retry by itself.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class ModelInfo:
+    """A model in a catalogue.
+
+    Attributes:
+        size: Bytes to download or on disk; 0 where it is not known.
+        is_local: It is on this machine.
+    """
+
+    name: str
+    summary: str = ""
+    size: int = 0
+    is_local: bool = False
+    context: int = 0
+    license: str = ""
+
+
+class Catalogue(Protocol):
+    """The models of a backend."""
+
+    def models(self) -> Sequence[ModelInfo]:
+        """List them, those on this machine included, without a network where that is possible."""
+
+    def pull(self, name: str, progress: Callable[[str, int, int], None]) -> Path:
+        """Fetch a model. `progress` receives what is done, bytes so far and bytes in all; `name` may be empty for the default.
+
+        Raises:
+            ModelMissing: There is no such model, or it cannot be fetched; the message names what can be had.
+        """
+
+
+# Sinks and displays
+
+
+class Sink(Protocol):
+    """A reader of records."""
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Take a batch: synchronously and quickly, in the event loop's thread. A sink that must wait owns its queue. What it raises is counted and
+        reported, and never harms a run."""
+
+
+@attrs.frozen(kw_only=True)
+class Question:
+    """A question to a person.
+
+    Attributes:
+        options: What can be chosen, the safest first; empty for free text.
+        default: What counts when nobody answers.
+    """
+
+    text: str
+    detail: str = ""
+    options: tuple[str, ...] = ()
+    default: str = ""
+    agent: str = ""
+
+
+class Display(Protocol):
+    """A live user interface. It must not write to standard output, which carries the answer only."""
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Take a batch, as a sink does; streamed text included."""
+
+    async def ask(self, question: Question) -> str:
+        """Ask a person and return an option or the text; the default where nobody can be asked."""
+
+
+# Tools and what stands around calls
+
+
+@attrs.frozen(kw_only=True)
+class ModelCall:
+    """A model call on its way through middlewares.
+
+    Attributes:
+        emit: Puts a fact into the journal, under the call's span.
+    """
+
+    request: ModelRequest
+    agent: str
+    turn: int
+    backend: str
+    emit: Callable[[Event], None]
+
+
+@attrs.frozen(kw_only=True)
+class ToolUse:
+    """A tool call on its way through middlewares.
+
+    Attributes:
+        arguments: The parsed arguments.
+        emit: Puts a fact into the journal, under the call's span.
+        span: W3C span id of the call.
+        trace: W3C trace id of the run.
+    """
+
+    call: ToolCall
+    tool: Tool
+    arguments: Mapping[str, Any]
+    agent: str
+    turn: int
+    emit: Callable[[Event], None]
+    span: str = ""
+    trace: str = ""
+
+
+class Middleware(Protocol):
+    """Something around calls: `following` makes the call, or the next middleware's part of it.
+
+    Around "model", a request is a `ModelCall` and the result a `ModelAnswer`; around "tool" they are `ToolUse` and `ToolResult`.
+    """
+
+    async def __call__(self, request: Any, following: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Return a result; call `following` not at all, once or again."""
+
+
+class Toolset(Protocol):
+    """Tools that one agent can call."""
+
+    def tools(self) -> Sequence[Tool]:
+        """The tools as they are now; asked before each model call, so it must be quick."""
+
+    async def call(self, use: ToolUse) -> ToolResult:
+        """Call a tool. A tool that fails is a result with `is_error`; broken machinery raises `ToolFault`. Cancellation stops the call."""
+
+
+class Classifier(Protocol):
+    """An opinion on tool calls. One that raises or takes too long counts as `ask`."""
+
+    async def judge(self, tool: Tool, call: ToolCall | None) -> Verdict:
+        """Judge one call, or the tool itself where `call` is None."""
+
+
+class CredentialStore(Protocol):
+    """A store of secrets, asked by reference `<store's name>:<key>`."""
+
+    def get(self, key: str) -> Secret | None:
+        """Return a secret, or None where the store does not hold it."""
+
+
+class Workspace(Protocol):
+    """An agent's files."""
+
+    @property
+    def path(self) -> Path:
+        """The folder that the agent works in."""
+
+    async def snapshot(self, label: str) -> str:
+        """Keep the folder's present state; return the snapshot's id."""
+
+    async def restore(self, snapshot: str) -> None:
+        """Make the folder what it was."""
+
+    async def share(self, snapshot: str, target: Path) -> None:
+        """Lay a read-only copy of a snapshot under `target`."""
+
+    async def diff(self, older: str, newer: str) -> str:
+        """Return a unified diff between two snapshots."""
+
+
+# Commands
+
+
+class App(Protocol):
+    """What a command may use of the program."""
+
+    @property
+    def plugins(self) -> Plugins:
+        """The installed plugins."""
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+
+    def out(self, text: str) -> None:
+        """Write a line to standard output; control sequences are taken out."""
+
+    def err(self, text: str) -> None:
+        """Write a line to standard error; control sequences are taken out."""
+
+    def add_run_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options by which `massgen run` is configured."""
+
+    def run(self, arguments: argparse.Namespace, question: str, history: Sequence[Message] = ()) -> Outcome:
+        """Conduct a run as `massgen run` does, with the options of `add_run_options`."""
+
+
+class Command(Protocol):
+    """A subcommand."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add arguments and options."""
+
+    def run(self, arguments: argparse.Namespace, app: App) -> int:
+        """Do it and return the exit code. A `MassGenError` is shown as one message, exit code 1; anything else is a defect and shows a traceback."""

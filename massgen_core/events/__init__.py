@@ -1,0 +1,101 @@
+"""What can happen in a run: one frozen class for each fact.
+
+Names on disk are `noun.verbed` and never change their meaning. A field added later has a default. A plugin adds events of its own through
+`massgen_event_types`.
+"""
+
+from massgen_core.events.answers import (
+    AnswerGiven,
+    AnswerPresented,
+    AnswerRejected,
+    VoteCast,
+    VoteRejected,
+    VotesCleared,
+    WinnerChosen,
+)
+from massgen_core.events.base import (
+    Event,
+    Record,
+    UnknownEvent,
+)
+from massgen_core.events.calls import (
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    ModelRetried,
+    ModelStreamed,
+    ToolApproved,
+    ToolCalled,
+    ToolJudged,
+    ToolReturned,
+)
+from massgen_core.events.run import (
+    DecisionMade,
+    EventsDropped,
+    LimitReached,
+    MemoryRecalled,
+    NoticeGiven,
+    PhaseEntered,
+    PhaseLeft,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    RunStatus,
+    SinkFailed,
+)
+from massgen_core.events.turns import (
+    AgentLeft,
+    AgentState,
+    AgentStateChanged,
+    TurnEnded,
+    TurnFailed,
+    TurnInjected,
+    TurnInterrupted,
+    TurnReplied,
+    TurnResponded,
+    TurnStarted,
+)
+
+__all__ = [
+    "AgentLeft",
+    "AgentState",
+    "AgentStateChanged",
+    "AnswerGiven",
+    "AnswerPresented",
+    "AnswerRejected",
+    "DecisionMade",
+    "Event",
+    "EventsDropped",
+    "LimitReached",
+    "MemoryRecalled",
+    "ModelAnswered",
+    "ModelFailed",
+    "ModelRequested",
+    "ModelRetried",
+    "ModelStreamed",
+    "NoticeGiven",
+    "PhaseEntered",
+    "PhaseLeft",
+    "Record",
+    "RunEnded",
+    "RunResumed",
+    "RunStarted",
+    "RunStatus",
+    "SinkFailed",
+    "ToolApproved",
+    "ToolCalled",
+    "ToolJudged",
+    "ToolReturned",
+    "TurnEnded",
+    "TurnFailed",
+    "TurnInjected",
+    "TurnInterrupted",
+    "TurnReplied",
+    "TurnResponded",
+    "TurnStarted",
+    "UnknownEvent",
+    "VoteCast",
+    "VoteRejected",
+    "VotesCleared",
+    "WinnerChosen",
+]
