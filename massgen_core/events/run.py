@@ -111,14 +111,14 @@ class LimitReached(Event):
     """A limit was hit.
 
     Attributes:
-        what: `time`, `tokens`, `money` or `calls`.
+        what: `time`, `tokens`, `money` or `calls`; `person` when somebody asked the run to end.
         limit: Its value, in seconds, tokens, US dollars or calls.
         agent: Whose limit; empty for the run's.
     """
 
     type: ClassVar[str] = "limit.reached"
-    what: Literal["time", "tokens", "money", "calls"]
-    limit: float
+    what: Literal["time", "tokens", "money", "calls", "person"]
+    limit: float = 0.0
     agent: str = ""
 
 
