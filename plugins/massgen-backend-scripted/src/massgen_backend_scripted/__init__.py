@@ -1,0 +1,1 @@
+"""A backend that answers from a script."""
