@@ -24,8 +24,8 @@ def build_wheel(project: Path, target: Path) -> Path:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         wheels = [build_wheel(ROOT / project, Path(folder)) for project in sys.argv[1:]]
-        pins = ROOT / "constraints.txt"
-        subprocess.run([sys.executable, "-m", "uv", "pip", "install", "-q", "--python", sys.executable, "-c", str(pins), *map(str, wheels)], check=True)
+        install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", sys.executable, "-c", str(ROOT / "constraints.txt")]
+        subprocess.run([*install, *map(str, wheels)], check=True)
     return 0
 
 
