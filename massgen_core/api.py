@@ -150,6 +150,7 @@ from massgen_core.messages import (
     Usage,
     UsageChunk,
 )
+from massgen_core.plain import PlainDisplay, describe
 from massgen_core.safety import (
     LEVELS,
     Level,
@@ -181,6 +182,7 @@ from massgen_core.specs import (
     TransportSpec,
     WorkspaceSpec,
 )
+from massgen_core.terminal import clean, clean_line
 
 __all__ = [
     "API_VERSION",
@@ -267,6 +269,7 @@ __all__ = [
     "Overloaded",
     "PhaseEntered",
     "PhaseLeft",
+    "PlainDisplay",
     "PluginBlocked",
     "PluginBroken",
     "PluginConflict",
@@ -341,6 +344,9 @@ __all__ = [
     "WinnerChosen",
     "Workspace",
     "WorkspaceSpec",
+    "clean",
+    "clean_line",
+    "describe",
     "hookimpl",
     "hookspec",
     "join",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -280,6 +280,17 @@ class App(Protocol):
     @property
     def runs(self) -> Path:
         """The folder of all runs."""
+
+    def records(self, run: Path) -> Iterator[Record]:
+        """Read the journal of a run's folder, in order; memory does not grow with it.
+
+        Raises:
+            JournalDamaged: A line before its end cannot be read.
+            MassGenError: There is no journal.
+        """
+
+    def is_live(self, run: Path) -> bool:
+        """Whether a process is working on the run now."""
 
     def out(self, text: str) -> None:
         """Write a line to standard output; control sequences are taken out."""

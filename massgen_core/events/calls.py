@@ -36,7 +36,13 @@ class ModelRequested(Event):
 
 @attrs.frozen(kw_only=True)
 class ModelStreamed(Event):
-    """Text and reasoning that came in one read; it is not kept in the journal, the whole answer is."""
+    """What came in one read; it is not kept in the journal, the whole answer is.
+
+    Attributes:
+        text: Pieces of the text.
+        reasoning: Pieces of visible reasoning.
+        arguments: Pieces of tool calls' arguments, JSON text as it came: where an answer is a tool call, its text is in them.
+    """
 
     type: ClassVar[str] = "model.streamed"
     agent: str
@@ -44,6 +50,7 @@ class ModelStreamed(Event):
     call: int
     text: str = ""
     reasoning: str = ""
+    arguments: str = ""
 
 
 @attrs.frozen(kw_only=True)
