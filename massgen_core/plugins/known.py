@@ -1,0 +1,40 @@
+"""Which distribution provides what, for the plugins that the kernel's authors publish: so that an error can name the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["DISTRIBUTIONS"]
+
+DISTRIBUTIONS: Mapping[str, str] = {
+    "backend.anthropic": "massgen-backend-anthropic",
+    "backend.chat": "massgen-backend-chat",
+    "backend.claude-code": "massgen-backend-claude-code",
+    "backend.gemini": "massgen-backend-gemini",
+    "backend.local": "massgen-backend-local",
+    "backend.openai": "massgen-backend-openai",
+    "backend.replay": "massgen-backend-replay",
+    "backend.scripted": "massgen-backend-scripted",
+    "command.chat": "massgen-cmd-chat",
+    "command.models": "massgen-cmd-models",
+    "command.runs": "massgen-cmd-runs",
+    "command.show": "massgen-cmd-runs",
+    "credentials.keyring": "massgen-credentials-keyring",
+    "display.terminal": "massgen-display-terminal",
+    "executor.docker": "massgen-exec-docker",
+    "executor.local": "massgen-exec-local",
+    "middleware.budget": "massgen-middleware-basic",
+    "middleware.cache": "massgen-middleware-basic",
+    "middleware.ratelimit": "massgen-middleware-basic",
+    "middleware.retry": "massgen-middleware-basic",
+    "sink.mcp-log": "massgen-mcp-log",
+    "strategy.consensus": "massgen-strategy-consensus",
+    "strategy.judge": "massgen-strategy-judge",
+    "strategy.majority": "massgen-strategy-majority",
+    "strategy.single": "massgen-strategy-single",
+    "toolset.code": "massgen-tools-code",
+    "toolset.mcp": "massgen-mcp-client",
+    "transport.http": "massgen-mcp-http",
+    "transport.memory": "massgen-mcp-memory",
+    "transport.stdio": "massgen-mcp-stdio",
+}
