@@ -118,6 +118,7 @@ from massgen_core.execution import (
     NetworkPolicy,
     Process,
 )
+from massgen_core.fingerprint import canonical_request, fingerprint
 from massgen_core.hookspecs import hookimpl, hookspec
 from massgen_core.messages import (
     Brief,
@@ -344,9 +345,11 @@ __all__ = [
     "WinnerChosen",
     "Workspace",
     "WorkspaceSpec",
+    "canonical_request",
     "clean",
     "clean_line",
     "describe",
+    "fingerprint",
     "hookimpl",
     "hookspec",
     "join",

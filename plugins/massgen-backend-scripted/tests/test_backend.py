@@ -238,7 +238,7 @@ async def test_ids_of_calls_are_unique_in_a_conversation() -> None:
 )
 async def test_a_vote_is_resolved_from_the_candidates(choice: object, label: str) -> None:
     """Position, text and label all lead to a label; an unknown label goes out as it is, to try how a strategy refuses it."""
-    backend = scripted({"vote": choice}, {"answer": "Lyon"})  # type: ignore[dict-item]
+    backend = scripted({"vote": choice}, {"answer": "Lyon"})
     ((name, arguments),) = calls(await play(backend, ask("vote", candidates=CANDIDATES, tools=[vote()])))
 
     assert (name, json.loads(arguments)["agent"]) == ("vote", label)
