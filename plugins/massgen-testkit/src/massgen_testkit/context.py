@@ -1,0 +1,67 @@
+"""What factories are given, outside a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+from massgen_core.config.structure import structure
+
+from massgen_core.api import Event, Secret, SecretMissing
+from massgen_core.plugins.manager import Plugins
+from massgen_testkit.records import Records
+
+
+@attrs.define
+class PlainContext:
+    """A context without a run: events are kept, secrets come from a mapping.
+
+    Use it as an async context manager where the plugin opens or shares things; they are closed at its end.
+
+    Attributes:
+        secrets: Values by reference; what is not here is missing.
+        records: What was emitted.
+        objects: Objects that `open` returns, by kind and name, in place of installed plugins.
+    """
+
+    folder: Path
+    run: str = "run-1"
+    agent: str = "a"
+    workspace: Path | None = None
+    secrets: Mapping[str, str] = attrs.field(factory=dict)
+    records: Records = attrs.field(factory=Records)
+    objects: Mapping[tuple[str, str], Any] = attrs.field(factory=dict)
+    plugins: Plugins = attrs.field(factory=Plugins.discover)
+    _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
+    _shared: dict[object, Any] = attrs.field(factory=dict, init=False)
+
+    def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
+        self.records.emit(event, span=span, parent=parent)
+
+    def secret(self, reference: str) -> Secret:
+        if reference not in self.secrets:
+            raise SecretMissing(f"no secret {reference!r}; this context holds: {', '.join(sorted(self.secrets)) or 'none'}")
+        return Secret(self.secrets[reference])
+
+    async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        if (kind, name) in self.objects:
+            return self.objects[kind, name]
+        spec = self.plugins.get(kind, name)
+        config = None if spec.config is None else structure(spec.config, dict(options or {}), path=f"{kind}.{name}")
+        made = self.plugins.factory(kind, name)(config, self)
+        return await self._stack.enter_async_context(made) if hasattr(type(made), "__aenter__") else made
+
+    async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
+        if key not in self._shared:
+            self._shared[key] = await self._stack.enter_async_context(opener())
+        return self._shared[key]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.aclose()

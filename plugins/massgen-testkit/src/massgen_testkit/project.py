@@ -1,0 +1,91 @@
+"""A whole small project in a folder, and `massgen` run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+_MAIN = "import sys; from massgen_core.cli import main; sys.exit(main(sys.argv[1:]))"
+# Variables that would make a test depend on who runs it.
+_OURS = ("MASSGEN_", "PYTEST_", "COV_")
+
+
+@attrs.frozen(kw_only=True)
+class Result:
+    """How `massgen` ended.
+
+    Attributes:
+        stdout: The answer.
+        stderr: Progress and errors.
+    """
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    def check(self) -> Result:
+        """Return itself.
+
+        Raises:
+            AssertionError: The exit code is not 0; the message holds both streams.
+        """
+        assert self.exit_code == 0, f"massgen ended with {self.exit_code}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+        return self
+
+
+@attrs.frozen(kw_only=True)
+class Project:
+    """A folder with files, and a home of its own.
+
+    Attributes:
+        folder: Where the files are and `massgen` runs.
+        home: `HOME` of its processes.
+        env: Variables added to them.
+    """
+
+    folder: Path
+    home: Path
+    env: Mapping[str, str] = attrs.field(factory=dict)
+
+    @classmethod
+    def make(cls, parent: Path, files: Mapping[str, str | Mapping[str, Any]], env: Mapping[str, str] | None = None) -> Project:
+        """Write files below `parent`; a mapping is written as JSON, which is YAML too."""
+        project = cls(folder=parent / "project", home=parent / "home", env=dict(env or {}))
+        project.folder.mkdir(parents=True, exist_ok=True)
+        project.home.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            path = project.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2), encoding="utf-8")
+        return project
+
+    def run(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, seconds: float = 60.0) -> Result:
+        """Run `massgen` with arguments in a process of its own."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
+        own = {
+            "HOME": str(self.home),
+            "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "XDG_DATA_HOME": str(self.home / ".local" / "share"),
+            "XDG_STATE_HOME": str(self.home / ".local" / "state"),
+            "PYTHONUTF8": "1",
+        }
+        done = subprocess.run(  # noqa: S603 - this interpreter
+            [sys.executable, "-c", _MAIN, *arguments],
+            cwd=self.folder,
+            env={**inherited, **own, **self.env, **(env or {})},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=seconds,
+            check=False,
+        )
+        return Result(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
