@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from massgen_core.terminal import clean_line
 
-__all__ = ["GROUP", "Entry", "Index", "normal", "parse", "read"]
+__all__ = ["GROUP", "RESERVED", "Entry", "Index", "normal", "parse", "read"]
 
 GROUP = "massgen.v1"
+RESERVED = ("events", "kind")  # first halves of entry points that lead to events and kinds, not to specs
 _FAMILY = re.compile(r"massgen\.v\d+")
 _NAME = re.compile(r"([a-z][a-z0-9_-]*)\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 
