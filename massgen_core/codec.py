@@ -1,7 +1,8 @@
 """Records to lines of a journal and back.
 
-A line is one JSON object: `seq`, `at`, `type`, `span` and `parent` where they are set, and the event's fields under `data`. The run's trace id stands in
-the first line only. Encoding is msgspec's, which takes attrs classes as they are; decoding is cattrs', because msgspec knows no unions of attrs classes.
+A line is one JSON object: `seq`, `at`, `type`, `span` and `parent` where they are set, and the event's fields under `data`. The run's trace id
+stands in the first line only. Encoding is msgspec's, which takes attrs classes as they are; decoding is cattrs', because msgspec knows no unions of
+attrs classes.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ def decoder(plugin_types: Callable[[], Mapping[str, type[Event]]] | None = None)
     return decode
 
 
+def _is_literal(cls: Any) -> bool:
+    return get_origin(cls) is Literal
+
+
 @functools.cache
 def _converter() -> Any:
     from cattrs import Converter  # noqa: PLC0415 - only readers of journals pay for it
@@ -89,5 +94,5 @@ def _converter() -> Any:
 
     converter.register_structure_hook_factory(is_tagged, by_tag)
     converter.register_structure_hook(float, lambda value, _: float(value))
-    converter.register_structure_hook_factory(lambda cls: get_origin(cls) is Literal, lambda cls: lambda value, _: value)
+    converter.register_structure_hook_factory(_is_literal, lambda cls: lambda value, _: value)
     return converter

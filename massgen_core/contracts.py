@@ -82,6 +82,9 @@ class Context(Protocol):
             SecretMissing: No store holds it; the message names the stores that were asked.
         """
 
+    def redact(self, text: str) -> str:
+        """Return `text` without the values of secrets that this run has handed out."""
+
     async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
         """Open another plugin's object by kind and name; it lives until the run's end."""
 

@@ -387,9 +387,14 @@ Chunk: TypeAlias = TextChunk | ReasoningChunk | ToolCallChunk | UsageChunk | Ite
 
 @attrs.frozen(kw_only=True)
 class ModelAnswer:
-    """A whole answer, put together from the chunks of one stream."""
+    """A whole answer, put together from the chunks of one stream.
+
+    Attributes:
+        is_cached: It came from a cache and cost nothing.
+    """
 
     message: Message
     stop: StopReason
     usage: Usage = Usage()
     model: str = ""
+    is_cached: bool = False

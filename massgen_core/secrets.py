@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 __all__ = ["Redactor", "Secret"]
@@ -49,12 +50,14 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: tuple[str, ...] = ()
+        self._escaped: tuple[bytes, ...] = ()
 
     def add(self, secrets: Iterable[Secret]) -> None:
         """Learn values."""
         values = {secret.reveal() for secret in secrets if len(secret.reveal()) >= 6}
         # Longest first, so that a value that contains another is removed whole.
         self._values = tuple(sorted({*self._values, *values}, key=len, reverse=True))
+        self._escaped = tuple(json.dumps(value, ensure_ascii=False)[1:-1].encode() for value in self._values)
 
     def __call__(self, text: str) -> str:
         """Return `text` with each known value replaced by stars."""
@@ -62,3 +65,10 @@ class Redactor:
             if value in text:
                 text = text.replace(value, "***")
         return text
+
+    def line(self, line: bytes) -> bytes:
+        """Return a line of JSON with each known value replaced by stars."""
+        for value in self._escaped:
+            if value in line:
+                line = line.replace(value, b"***")
+        return line

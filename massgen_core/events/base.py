@@ -26,7 +26,7 @@ class Record:
     """An event with its place in the run: what the journal holds and what sinks and displays receive. Treat it as frozen.
 
     Attributes:
-        seq: Place in the run's total order, from 1.
+        seq: Place in the run's total order, from 1; streamed text, which the journal does not keep, repeats the last number.
         at: Seconds since the epoch.
         event: The fact.
         span: W3C span id (16 hex digits) of the operation; empty for the run itself.

@@ -1,0 +1,97 @@
+"""What commands may use of the program: folders, output, runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from massgen_core.coordination import Outcome
+from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, UsageProblem
+from massgen_core.events import Record
+from massgen_core.messages import Message
+from massgen_core.plugins.manager import Plugins
+from massgen_core.terminal import clean
+
+__all__ = ["ConsoleApp", "guarded"]
+
+T = TypeVar("T")
+
+
+class _Exit(SystemExit):
+    pass
+
+
+def _complain(error: MassGenError) -> int:
+    sys.stderr.write(f"massgen: {clean(str(error))}\n")
+    return 2 if isinstance(error, UsageProblem | ConfigProblem | ConfigProblems) else 1
+
+
+def guarded(action: Callable[[], T]) -> T:
+    """Do something before a command exists; a foreseen error becomes its message and an exit code."""
+    try:
+        return action()
+    except MassGenError as error:
+        raise _Exit(_complain(error)) from None
+
+
+class ConsoleApp:
+    """The kernel's `App`."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+
+    @property
+    def plugins(self) -> Plugins:
+        return self._plugins
+
+    @property
+    def runs(self) -> Path:
+        stated = os.environ.get("MASSGEN_RUNS")
+        if stated:
+            return Path(stated).expanduser()
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(state) / "massgen" / "runs"
+
+    def records(self, run: Path) -> Iterator[Record]:
+        from massgen_core.runtime.journal import read  # noqa: PLC0415 - most commands read none
+
+        return read(run, self._plugins.event_types)
+
+    def is_live(self, run: Path) -> bool:
+        from massgen_core.runtime.journal import is_live  # noqa: PLC0415
+
+        return is_live(run)
+
+    def out(self, text: str) -> None:
+        sys.stdout.write(f"{clean(text)}\n")
+
+    def err(self, text: str) -> None:
+        sys.stderr.write(f"{clean(text)}\n")
+
+    def add_run_options(self, parser: argparse.ArgumentParser) -> None:
+        from massgen_core.cli.run import add_options  # noqa: PLC0415
+
+        add_options(parser)
+
+    def run(self, arguments: argparse.Namespace, question: str, history: Sequence[Message] = ()) -> Outcome:
+        from massgen_core.cli.run import conduct  # noqa: PLC0415
+
+        return conduct(arguments, self, question, history).outcome
+
+    def invoke(self, command: Any, arguments: argparse.Namespace) -> int:
+        """Run a command; a foreseen error becomes its message and an exit code."""
+        from massgen_core.runtime.run import Stopped  # noqa: PLC0415
+
+        try:
+            code: int = command.run(arguments, self)
+        except Stopped as stopped:
+            self.err(f"massgen: {stopped}")
+            return 130
+        except MassGenError as error:
+            return _complain(error)
+        sys.stdout.flush()
+        return code

@@ -1,0 +1,125 @@
+"""Reads the command line, and imports only what the named command needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from massgen_core import __version__
+
+if TYPE_CHECKING:
+    from massgen_core.plugins.manager import Plugins
+
+__all__ = ["main"]
+
+BUILT_IN = {
+    "run": "let the agents answer a question",
+    "resume": "go on with a run that stopped",
+    "replay": "look at what happened in a run, event by event",
+    "plugins": "list the installed plugins",
+}
+EPILOG = """\
+exit codes:
+  0    done; for a run: the question is answered
+  1    something is wrong; the message says what to do
+  2    the command line or the configuration makes no sense
+  3    a run ended early, with an answer that is only a part
+  4    no agent gave an answer
+  130  stopped by a person, at once; massgen resume goes on
+
+environment:
+  MASSGEN_RUNS     folder of all runs
+  MASSGEN_CONFIG   configuration file
+  MASSGEN_PLUGINS  plugins that may be used: none, or a comma-separated list
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe has enough; the interpreter must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _main(arguments: list[str]) -> int:
+    parser, options = _top_parser()
+    known, rest = options.parse_known_args(arguments)
+    name = next((word for word in rest if not word.startswith("-")), None)
+    plugins = _plugins(known.no_plugins)
+    command = _command(name, plugins) if name is not None else None
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for title, summary in (*BUILT_IN.items(), *_summaries(plugins)):
+        sub = subparsers.add_parser(title, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if title == name and command is not None:
+            command.configure(sub)
+    if name is None and not known.version:
+        parser.print_help()
+        return 0 if {"-h", "--help"} & set(rest) else 2
+    if name is not None and command is None:
+        return _unknown(name, plugins)
+    parsed = parser.parse_args(arguments)
+    return _run(command, parsed, plugins)
+
+
+def _top_parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--no-plugins", action="store_true", help="use no plugin at all")
+    options.add_argument("--version", action="store_true", help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        prog="massgen",
+        description="Several language-model agents answer one question, look at each other's answers, vote; the winner presents the result.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"massgen-core {__version__}")
+    parser.add_argument("--no-plugins", action="store_true", help="use no plugin at all")
+    return parser, options
+
+
+def _plugins(is_off: bool) -> Plugins:
+    from massgen_core.plugins.manager import Plugins  # noqa: PLC0415 - not for `--version`
+
+    return Plugins.discover(allow=() if is_off else None)
+
+
+def _summaries(plugins: Plugins) -> list[tuple[str, str]]:
+    """Return the plugins' commands with their distributions' summaries, which cost no import."""
+    return [
+        (entry.name, f"{entry.summary} [{entry.distribution}]".replace("%", "%%"))
+        for entry in plugins.entries("command")
+        if entry.name not in BUILT_IN
+    ]
+
+
+def _command(name: str, plugins: Plugins) -> Any:
+    if name in BUILT_IN:
+        return import_module(f"massgen_core.cli.{name}")
+    if name not in plugins.names("command"):
+        return None
+    from massgen_core.cli.app import guarded  # noqa: PLC0415
+
+    return guarded(lambda: plugins.factory("command", name))()
+
+
+def _unknown(name: str, plugins: Plugins) -> int:
+    from massgen_core.cli.app import guarded  # noqa: PLC0415
+
+    # Asking for what is not there gives the message that says what is, and what to install.
+    guarded(lambda: plugins.get("command", name))
+    return 2
+
+
+def _run(command: Any, parsed: argparse.Namespace, plugins: Plugins) -> int:
+    from massgen_core.cli.app import ConsoleApp  # noqa: PLC0415
+
+    return ConsoleApp(plugins).invoke(command, parsed)

@@ -1,0 +1,194 @@
+"""`massgen run`: standard output carries the answer only; progress goes to standard error."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from massgen_core.errors import UsageProblem
+from massgen_core.messages import Message, Usage
+
+if TYPE_CHECKING:
+    from massgen_core.cli.app import ConsoleApp
+    from massgen_core.config.sections import RunConfig
+    from massgen_core.contracts import Display
+    from massgen_core.coordination import Outcome
+    from massgen_core.runtime.run import Job
+
+__all__ = ["Finished", "add_options", "conduct", "configure", "find_run", "finish", "finished", "open_display", "run"]
+
+EXIT_CODES = {"answered": 0, "partial": 3, "failed": 4, "cancelled": 130}
+
+
+@attrs.frozen(kw_only=True)
+class Finished:
+    """A run that ended."""
+
+    outcome: Outcome
+    folder: Path
+    usage: Usage
+    seconds: float
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments and options."""
+    parser.add_argument("question", nargs="?", help="the question; '-' or nothing: read it from standard input")
+    parser.add_argument("--file", metavar="FILE", type=Path, help="read the question from a file")
+    add_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options by which a run is configured."""
+    group = parser.add_argument_group("configuration")
+    group.add_argument("-c", "--config", metavar="FILE", type=Path, help="configuration file (YAML or JSON)")
+    group.add_argument("--preset", metavar="NAME", help="start from an installed preset")
+    group.add_argument(
+        "--agent", metavar="NAME=BACKEND[:MODEL]", action="append", default=[], help="an agent instead of the configured ones; repeatable"
+    )
+    group.add_argument("--strategy", metavar="NAME", help="how the agents come to one answer")
+    group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="sets", help="set one value; repeatable")
+    group.add_argument("--display", metavar="NAME", help="live interface: an installed display, or 'plain'")
+    group.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def run(arguments: argparse.Namespace, app: ConsoleApp) -> int:
+    """Conduct a run and print its answer."""
+    return finish(conduct(arguments, app, _question(arguments)), app, is_json=arguments.json)
+
+
+def finish(result: Finished, app: ConsoleApp, *, is_json: bool) -> int:
+    """Print a run's outcome and return the exit code."""
+    outcome = result.outcome
+    if is_json:
+        sys.stdout.write(json.dumps(_plain(result), ensure_ascii=False) + "\n")
+    elif outcome.answer:
+        app.out(outcome.answer)
+    if outcome.status != "answered":
+        app.err(f"massgen: {outcome.reason or outcome.status}")
+        for agent, reason in outcome.reasons.items():
+            app.err(f"  {agent}: {reason}")
+        app.err(f"  everything that was said is in {result.folder}")
+    return EXIT_CODES[outcome.status]
+
+
+def conduct(arguments: argparse.Namespace, app: ConsoleApp, question: str, history: Sequence[Message] = ()) -> Finished:
+    """Conduct a run as the options say."""
+    from massgen_core.config.load import load, render  # noqa: PLC0415 - `--help` needs none of it
+    from massgen_core.coordination import Task  # noqa: PLC0415
+    from massgen_core.runtime.run import Job, make_folder  # noqa: PLC0415
+
+    loaded = load(
+        app.plugins,
+        file=arguments.config,
+        preset=arguments.preset,
+        agents=arguments.agent,
+        sets=arguments.sets,
+        strategy=arguments.strategy,
+    )
+    for warning in loaded.warnings:
+        app.err(f"massgen: {warning}")
+    display = None if arguments.quiet else open_display(arguments.display, loaded.config, app)
+    folder = make_folder(app.runs)
+    (folder / "config.yaml").write_text(render(loaded), encoding="utf-8")
+    seed = loaded.config.seed if loaded.config.seed is not None else random.SystemRandom().getrandbits(32)
+    job = Job(
+        run=folder.name,
+        folder=folder,
+        task=Task(question=question, seed=seed, history=tuple(history)),
+        config=loaded.config,
+        plugins=app.plugins,
+        display=display,
+        catches_signals=True,
+    )
+    return finished(job)
+
+
+def finished(job: Job) -> Finished:
+    """Conduct a job in an event loop of its own."""
+    import anyio  # noqa: PLC0415
+
+    from massgen_core.events import RunEnded  # noqa: PLC0415
+
+    ended: list[RunEnded] = []
+    outcome = anyio.run(partial(job.conduct, seen=lambda event: ended.append(event) if isinstance(event, RunEnded) else None))
+    last = ended[-1] if ended else None
+    return Finished(outcome=outcome, folder=job.folder, usage=last.usage if last else Usage(), seconds=last.seconds if last else 0.0)
+
+
+def open_display(name: str | None, config: RunConfig, app: ConsoleApp) -> Display:
+    """Return the display that was asked for, or the best one that is installed; plain lines where standard error is no terminal."""
+    from massgen_core.config.sections import PluginConfig  # noqa: PLC0415
+    from massgen_core.config.structure import plugin_options  # noqa: PLC0415
+    from massgen_core.plain import PlainDisplay  # noqa: PLC0415
+
+    section = PluginConfig(type=name) if name else config.display
+    if section is None and sys.stderr.isatty() and "terminal" in app.plugins.names("display"):
+        section = PluginConfig(type="terminal")
+    if section is None or section.type == "plain":
+        return PlainDisplay()
+    options = plugin_options(app.plugins, "display", section, path="display")
+    display: Display = app.plugins.factory("display", section.type)(options, None)
+    return display
+
+
+def _question(arguments: argparse.Namespace) -> str:
+    if arguments.question not in (None, "-") and arguments.file:
+        raise UsageProblem("the question is given twice, as an argument and by --file; leave one out")
+    if arguments.file:
+        try:
+            text = arguments.file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageProblem(f"the question cannot be read from {arguments.file}: {error}") from error
+    elif arguments.question in (None, "-"):
+        if sys.stdin is None or (arguments.question is None and sys.stdin.isatty()):
+            raise UsageProblem('there is no question; write: massgen run "QUESTION"')
+        text = sys.stdin.read()
+    else:
+        text = arguments.question
+    if not text.strip():
+        raise UsageProblem("the question is empty")
+    return str(text).strip()
+
+
+def _plain(result: Finished) -> dict[str, object]:
+    outcome = result.outcome
+    return {
+        "run": result.folder.name,
+        "folder": str(result.folder),
+        "status": outcome.status,
+        "winner": outcome.winner,
+        "answer": outcome.answer,
+        "reason": outcome.reason,
+        "reasons": dict(outcome.reasons),
+        "seconds": round(result.seconds, 3),
+        "usage": attrs.asdict(result.usage),
+    }
+
+
+def find_run(runs: Path, name: str) -> Path:
+    """Return the folder of a run by its id, the beginning of it, `last`, or a path.
+
+    Raises:
+        UsageProblem: There is none, or several; the message names some.
+    """
+    direct = Path(name).expanduser()
+    if direct.is_dir() and (direct / "journal.jsonl").exists():
+        return direct
+    known = sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
+    if name == "last" and known:
+        return runs / known[-1]
+    found = [run for run in known if run == name] or [run for run in known if run.startswith(name)]
+    if len(found) == 1:
+        return runs / found[0]
+    if found:
+        raise UsageProblem(f"several runs begin with {name!r}: {', '.join(found[:5])}")
+    raise UsageProblem(f"there is no run {name!r} in {runs}" + (f"; the newest is {known[-1]}" if known else "; it holds none"))

@@ -1,0 +1,294 @@
+"""One agent, and one turn of it: call the model, carry out its tool calls, hand its answer to the strategy, go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from massgen_core.config.sections import AgentConfig
+from massgen_core.contracts import Backend, Middleware, ModelCall
+from massgen_core.errors import BackendFault, BadRequest, MassGenError, TimedOut
+from massgen_core.events import (
+    Event,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    ModelStreamed,
+    NoticeGiven,
+    ToolCalled,
+    ToolJudged,
+    ToolReturned,
+    TurnEnded,
+    TurnFailed,
+    TurnInjected,
+    TurnInterrupted,
+    TurnReplied,
+    TurnResponded,
+    TurnStarted,
+)
+from massgen_core.messages import Message, ModelAnswer, ModelRequest, ReasoningChunk, TextChunk
+from massgen_core.runtime.assembly import Assembly, next_chunk
+from massgen_core.runtime.conversation import Conversation
+from massgen_core.runtime.toolbox import Toolbox, chain, unfinished
+from massgen_core.specs import Capabilities
+
+__all__ = ["Agent", "Observe", "Turn"]
+
+# A conversation that needs more model calls than this goes in circles.
+CALLS_PER_TURN = 200
+
+
+class Observe(Protocol):
+    """Puts a fact into the journal and lets the strategy see it."""
+
+    def __call__(self, event: Event, *, span: str = "", parent: str = "") -> None: ...
+
+
+@attrs.define
+class Agent:
+    """An agent as it takes part in a run."""
+
+    config: AgentConfig
+    backend: Backend
+    capabilities: Capabilities
+    toolbox: Toolbox
+    middlewares: Sequence[Middleware] = ()
+    run: str = ""
+    calls: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+
+class Turn:
+    """One turn, from `turn.started` to its end; it is begun, or taken up again from recorded events.
+
+    Args:
+        agent: Whose turn.
+        started: The event that began it.
+        span: W3C span id of the turn.
+        observe: Tells the conductor.
+        new_span: Makes span ids.
+        idle_seconds: How long a model may be silent.
+    """
+
+    def __init__(self, agent: Agent, started: TurnStarted, *, span: str, observe: Observe, new_span: Callable[[], str], idle_seconds: float) -> None:
+        self.agent, self.started, self.span = agent, started, span
+        own = frozenset(tool.name for tool in agent.toolbox.tools()) if started.uses_toolsets else frozenset()
+        self.conversation = Conversation(started, own)
+        self._observe, self._new_span, self._idle_seconds = observe, new_span, idle_seconds
+        self._scope = anyio.CancelScope()
+        self._wake = anyio.Event()
+        self._assembly: Assembly | None = None
+        self.is_over = False
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.started.agent, self.started.turn
+
+    @property
+    def is_waiting(self) -> bool:
+        """The turn waits for the strategy."""
+        return self.conversation.step == "wait"
+
+    @property
+    def partial(self) -> str:
+        """The text of the call under way."""
+        return self._assembly.text if self._assembly else ""
+
+    def take(self, event: Event) -> None:
+        """Take an event of this turn that the conductor recorded."""
+        self.conversation.apply(event)
+        if isinstance(event, TurnEnded | TurnInterrupted | TurnFailed):
+            self.is_over = True
+            self._scope.cancel()
+        if isinstance(event, TurnReplied | TurnEnded | TurnInjected):
+            self._wake.set()
+
+    def _tell(self, event: Event, span: str = "") -> None:
+        self.conversation.apply(event)
+        self._observe(event, span=span or self.span, parent=self.span if span else "")
+
+    def resolve_unfinished(self, events: Sequence[Event]) -> list[Event]:
+        """Return results for tool calls that had started when the process ended, except those that may be repeated; for resuming."""
+        idempotent = {event.call for event in events if isinstance(event, ToolJudged) and event.is_idempotent}
+        begun = {event.call for event in events if isinstance(event, ToolCalled)} - idempotent
+        agent, turn = self.key
+        found: list[Event] = []
+        for call in self.conversation.due:
+            if call.id in begun:
+                text = f"tool {call.name!r} was running when the program ended; it is not repeated"
+                found.append(NoticeGiven(level="warning", text=text, agent=agent))
+                found.append(ToolReturned(agent=agent, turn=turn, tool=call.name, result=unfinished(call)))
+        for event in found:
+            self.conversation.apply(event)
+        return found
+
+    async def run(self) -> None:
+        """Work until the turn is over. Whatever breaks ends this turn only."""
+        with self._scope:
+            try:
+                while not self.is_over:
+                    # An interruption that came with the last event must not start another call.
+                    await anyio.lowlevel.checkpoint()
+                    await self._step()
+            except MassGenError as fault:
+                self._fail(type(fault).__name__, str(fault))
+            except Exception as defect:  # a plugin's defect costs its agent, not the run
+                self._fail(type(defect).__name__, f"a plugin of this agent broke: {type(defect).__name__}: {defect}")
+
+    def _fail(self, fault: str, reason: str) -> None:
+        if self.is_over:
+            return
+        agent, turn = self.key
+        last = self.conversation.last
+        partial_text = self.partial or (last.message.text if last else "")
+        self._observe(TurnFailed(agent=agent, turn=turn, fault=fault, reason=reason, partial=partial_text), span=self.span)
+
+    async def _step(self) -> None:
+        talk = self.conversation
+        if talk.step == "model":
+            if talk.calls >= CALLS_PER_TURN:
+                raise BadRequest(f"{CALLS_PER_TURN} model calls in one turn led to no answer")
+            await self._call_model()
+        elif talk.step == "tools":
+            async with anyio.create_task_group() as calls:
+                for call in talk.due:
+                    calls.start_soon(self.agent.toolbox.call, call, self.started.turn, self._tell, self._new_span())
+        elif talk.step == "respond" and talk.last is not None:
+            last = talk.last
+            self._tell(
+                TurnResponded(
+                    agent=self.started.agent,
+                    turn=self.started.turn,
+                    text=last.message.text,
+                    calls=talk.open_calls,
+                    stop=last.stop,
+                )
+            )
+        elif talk.step == "fail":
+            fault, reason = talk.failure
+            self._fail(fault, reason)
+        else:
+            self._wake = anyio.Event()
+            await self._wake.wait()
+
+    async def _call_model(self) -> None:
+        agent, turn = self.key
+        self.agent.calls += 1
+        number, span = self.agent.calls, self._new_span()
+        config = self.agent.config
+        self._assembly = None
+        self._tell(ModelRequested(agent=agent, turn=turn, call=number, backend=config.backend.type, model=config.model), span)
+        if self.is_over:
+            return
+        began = anyio.current_time()
+        first: list[float] = []
+
+        def emit(event: Event) -> None:
+            self._observe(event, span=span, parent=self.span)
+
+        def seen(text: str, reasoning: str) -> None:
+            if not first:
+                first.append(anyio.current_time() - began)
+            emit(ModelStreamed(agent=agent, turn=turn, call=number, text=text, reasoning=reasoning))
+
+        call = ModelCall(request=self._request(), agent=agent, turn=turn, backend=config.backend.type, emit=emit)
+        answer: ModelAnswer = await chain(self.agent.middlewares, partial(self._stream, number=number, seen=seen))(call)
+        self._assembly = None
+        self._tell(
+            ModelAnswered(
+                agent=agent,
+                turn=turn,
+                call=number,
+                message=answer.message,
+                stop=answer.stop,
+                usage=answer.usage,
+                model=answer.model or config.model,
+                seconds=anyio.current_time() - began,
+                first=first[0] if first else 0.0,
+                is_cached=answer.is_cached,
+            ),
+            span,
+        )
+
+    def _request(self) -> ModelRequest:
+        config, talk = self.agent.config, self.conversation
+        own = [tool for tool in self.agent.toolbox.tools() if tool.name in talk.own_tools]
+        names = {tool.name for tool in talk.tools}
+        tools = (*talk.tools, *(tool for tool in own if tool.name not in names))
+        if tools and not self.agent.capabilities.tools:
+            raise BadRequest(
+                f"backend {config.backend.type!r} cannot call tools, which this strategy needs; choose another backend for {config.name!r}"
+            )
+        messages = talk.shown_to(config.backend.type)
+        if config.system:
+            messages = _with_system(messages, config.system)
+        return ModelRequest(
+            model=config.model,
+            messages=messages,
+            tools=tools,
+            tool_choice=self.started.tool_choice,
+            sampling=config.sampling,
+            reasoning_effort=config.reasoning_effort,
+            brief=talk.brief,
+            metadata={"run": self.agent.run, "agent": config.name, "turn": str(self.started.turn)},
+            options=config.options,
+        )
+
+    async def _stream(self, call: ModelCall, *, number: int, seen: Callable[[str, str], None]) -> ModelAnswer:
+        """Make one attempt; what came before a fault is kept in `model.failed`."""
+        assembly = self._assembly = Assembly(f"call_{self.started.turn}_{number}")
+        text: list[str] = []
+        reasoning: list[str] = []
+
+        def flush() -> None:
+            if text or reasoning:
+                seen("".join(text), "".join(reasoning))
+                text.clear()
+                reasoning.clear()
+            idle.deadline = anyio.current_time() + self._idle_seconds
+
+        try:
+            with anyio.CancelScope(deadline=anyio.current_time() + self._idle_seconds) as idle:
+                async with self.agent.backend.respond(call.request) as stream:
+                    while True:
+                        try:
+                            chunk = await next_chunk(stream, flush)
+                        except StopAsyncIteration:
+                            break
+                        assembly.add(chunk)
+                        if isinstance(chunk, TextChunk):
+                            text.append(chunk.text)
+                        elif isinstance(chunk, ReasoningChunk):
+                            reasoning.append(chunk.text)
+                flush()
+            if idle.cancelled_caught:
+                raise TimedOut(f"the model of {call.agent!r} was silent for {self._idle_seconds:g} s (model_idle_seconds)")
+            return assembly.finish()
+        except BackendFault as fault:
+            call.emit(
+                ModelFailed(
+                    agent=call.agent,
+                    turn=call.turn,
+                    call=number,
+                    fault=type(fault).__name__,
+                    reason=str(fault),
+                    partial=assembly.text,
+                    usage=assembly.usage,
+                )
+            )
+            raise
+
+
+def _with_system(messages: tuple[Message, ...], system: str) -> tuple[Message, ...]:
+    """Put the agent's own system message before the strategy's: one system message, since some providers take only one."""
+    if messages and messages[0].role == "system":
+        return (Message.of("system", f"{system}\n\n{messages[0].text}"), *messages[1:])
+    return (Message.of("system", system), *messages)

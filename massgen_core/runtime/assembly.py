@@ -1,0 +1,140 @@
+"""Puts the chunks of a stream together, and waits for the next chunk without hiding that it waits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any
+
+from massgen_core.errors import ConnectionLost
+from massgen_core.messages import (
+    Chunk,
+    Content,
+    ItemChunk,
+    Message,
+    ModelAnswer,
+    ProviderItem,
+    Reasoning,
+    ReasoningChunk,
+    StopChunk,
+    Text,
+    TextChunk,
+    ToolCall,
+    ToolCallChunk,
+    Usage,
+    UsageChunk,
+)
+
+__all__ = ["Assembly", "next_chunk"]
+
+
+class Assembly:
+    """An answer under construction; time and memory are linear in what is streamed.
+
+    Args:
+        prefix: Begins the ids of calls to which the provider gave none.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._slots: list[tuple[str, Any]] = []
+        self._calls: dict[int, list[Any]] = {}
+        self.usage = Usage()
+        self.stop: StopChunk | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        match chunk:
+            case TextChunk():
+                self._run("text").append(chunk.text)
+            case ReasoningChunk():
+                self._run("reasoning").append(chunk.text)
+            case ToolCallChunk():
+                self._add_call(chunk)
+            case UsageChunk():
+                self.usage = chunk.usage
+            case ItemChunk():
+                self._slots.append(("item", chunk.item))
+            case StopChunk():
+                self.stop = chunk
+
+    def _run(self, kind: str) -> list[str]:
+        if not self._slots or self._slots[-1][0] != kind:
+            self._slots.append((kind, []))
+        pieces: list[str] = self._slots[-1][1]
+        return pieces
+
+    def _add_call(self, chunk: ToolCallChunk) -> None:
+        call = self._calls.get(chunk.index)
+        if call is None:
+            call = self._calls[chunk.index] = ["", "", []]
+            self._slots.append(("call", call))
+        call[0] = call[0] or chunk.id
+        call[1] = call[1] or chunk.name
+        call[2].append(chunk.arguments)
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join("".join(value) for kind, value in self._slots if kind == "text")
+
+    def finish(self) -> ModelAnswer:
+        """Return the whole answer.
+
+        Raises:
+            ConnectionLost: The stream ended without saying so.
+        """
+        if self.stop is None:
+            raise ConnectionLost("the stream ended before the answer did")
+        content = tuple(self._parts())
+        reason = self.stop.reason
+        if reason == "stop" and self._calls:
+            reason = "tools"
+        return ModelAnswer(message=Message(role="assistant", content=content), stop=reason, usage=self.usage, model=self.stop.model)
+
+    def _parts(self) -> Generator[Content]:
+        used: set[str] = set()
+        for kind, value in self._slots:
+            if kind == "text":
+                yield Text(text="".join(value))
+            elif kind == "reasoning":
+                yield Reasoning(text="".join(value))
+            elif kind == "call":
+                given = identifier = value[0] or f"{self._prefix}_{len(used)}"
+                # Some servers give one id to several calls; results would then answer the wrong one.
+                while identifier in used:
+                    identifier = f"{given}_{len(used)}"
+                used.add(identifier)
+                yield ToolCall(id=identifier, name=value[1], arguments="".join(value[2]) or "{}")
+            else:
+                item: ProviderItem = value
+                yield item
+
+
+class next_chunk:  # noqa: N801 - reads as a function: `await next_chunk(stream, before)`
+    """Await a stream's next chunk, and call `before` each time that this has to wait.
+
+    What one socket read brought is thus known without asking the event loop: everything that came between two waits.
+
+    Raises:
+        StopAsyncIteration: The stream has ended.
+    """
+
+    __slots__ = ("_before", "_stream")
+
+    def __init__(self, stream: AsyncIterator[Chunk], before: Callable[[], None]) -> None:
+        self._stream, self._before = stream, before
+
+    def __await__(self) -> Generator[Any, Any, Chunk]:
+        inner: Any = self._stream.__anext__().__await__()
+        go, value = inner.send, None
+        while True:
+            try:
+                signal = go(value)
+            except StopIteration as stop:
+                chunk: Chunk = stop.value
+                return chunk
+            self._before()
+            try:
+                value, go = (yield signal), inner.send
+            except BaseException as error:  # cancellation must reach the stream as it is
+                value, go = error, inner.throw

@@ -1,0 +1,86 @@
+"""What a journal says about a run that stopped: the strategy's state, and the turns that were open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from massgen_core.coordination import Strategy
+from massgen_core.events import (
+    AgentLeft,
+    AgentStateChanged,
+    AnswerGiven,
+    Event,
+    Record,
+    RunEnded,
+    ToolCalled,
+    TurnEnded,
+    TurnFailed,
+    TurnInterrupted,
+    TurnStarted,
+    VoteCast,
+)
+
+__all__ = ["Past", "agent_state"]
+
+
+@attrs.frozen(kw_only=True)
+class Past:
+    """A fold over recorded events.
+
+    Attributes:
+        state: The strategy's state after the last one.
+        events: All of them.
+        open_turns: Each open turn: how it began, its span, and what happened in it.
+        ended: How the run ended, where it did.
+    """
+
+    state: Any
+    events: tuple[Event, ...]
+    open_turns: tuple[tuple[TurnStarted, str, tuple[Event, ...]], ...]
+    ended: RunEnded | None = None
+
+    @classmethod
+    def of(cls, records: Sequence[Record], strategy: Strategy, state: Any) -> Past:
+        """Fold `records`, starting with `state`."""
+        turns: dict[tuple[str, int], tuple[TurnStarted, str, list[Event]]] = {}
+        ended = None
+        for record in records:
+            event = record.event
+            if isinstance(event, AgentStateChanged):
+                continue
+            state = strategy.apply(state, event)
+            if isinstance(event, RunEnded):
+                ended = event
+            key = (getattr(event, "agent", ""), getattr(event, "turn", 0))
+            if isinstance(event, TurnStarted):
+                turns[key] = (event, record.span, [])
+            elif isinstance(event, TurnEnded | TurnFailed | TurnInterrupted):
+                turns.pop(key, None)
+            elif key in turns:
+                turns[key][2].append(event)
+        return cls(
+            state=state,
+            events=tuple(record.event for record in records),
+            open_turns=tuple((started, span, tuple(events)) for started, span, events in turns.values()),
+            ended=ended,
+        )
+
+
+def agent_state(event: Event) -> tuple[str, str] | None:
+    """Return the agent and the state that people should see after an event; None where it changes nothing."""
+    match event:
+        case TurnStarted():
+            return event.agent, "presenting" if event.purpose == "present" else "thinking"
+        case ToolCalled():
+            return event.agent, "using_tools"
+        case AnswerGiven():
+            return event.agent, "answered"
+        case VoteCast():
+            return event.voter, "voted"
+        case AgentLeft():
+            return event.agent, "out"
+        case _:
+            return None

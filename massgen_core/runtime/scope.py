@@ -1,0 +1,213 @@
+"""Opens what a run needs, in order, and closes it in reverse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+
+from massgen_core.config.sections import AgentConfig, PluginConfig, RunConfig
+from massgen_core.config.structure import plugin_options
+from massgen_core.contracts import Question
+from massgen_core.errors import MassGenError, PluginBroken, SecretMissing
+from massgen_core.events import Event
+from massgen_core.plugins.manager import Plugins
+from massgen_core.runtime.agent import Agent
+from massgen_core.runtime.emitter import Emitter
+from massgen_core.runtime.toolbox import Toolbox
+from massgen_core.secrets import Redactor, Secret
+from massgen_core.specs import BackendSpec, MiddlewareSpec
+
+__all__ = ["RunContext", "Scope", "open_scope"]
+
+CLOSE_SECONDS = 10.0
+Ask = Callable[[Question], Awaitable[str]]
+
+
+@attrs.define
+class Scope:
+    """What the objects of one run share.
+
+    Attributes:
+        emit: Puts a fact into the run's journal.
+        ask: Asks a person.
+    """
+
+    plugins: Plugins
+    run: str
+    folder: Path
+    emit: Callable[..., None]
+    ask: Ask
+    redactor: Redactor
+    _stack: AsyncExitStack
+    _shared: dict[object, Any] = attrs.field(factory=dict)
+    _locks: dict[object, anyio.Lock] = attrs.field(factory=dict)
+    _stores: dict[str, Any] = attrs.field(factory=dict)
+
+    def context(self, agent: str = "") -> RunContext:
+        """Return what a factory is given."""
+        return RunContext(scope=self, agent=agent)
+
+    async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
+        """Return the one resource of this key, opened on first use; a failed opening is tried again by the next who asks."""
+        async with self._locks.setdefault(key, anyio.Lock()):
+            if key not in self._shared:
+                self._shared[key] = await self._stack.enter_async_context(opener())
+            return self._shared[key]
+
+    async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None, *, agent: str = "", path: str = "") -> Any:
+        """Make a plugin's object and enter it, where it is a context manager."""
+        config = plugin_options(self.plugins, kind, PluginConfig(type=name, options=options or {}), path=path or f"{kind} {name}")
+        factory = self.plugins.factory(kind, name)
+        try:
+            made = factory(config, self.context(agent))
+            if hasattr(made, "__aenter__"):
+                made = await self._stack.enter_async_context(made)
+        except MassGenError:
+            raise
+        except Exception as error:
+            raise PluginBroken(f"{kind} {name!r} could not be opened: {type(error).__name__}: {error}", kind=kind, name=name) from error
+        return made
+
+    def secret(self, reference: str) -> Secret:
+        """Return a secret by its reference; see `Context.secret`."""
+        store, separator, key = reference.partition(":")
+        if not separator:
+            raise SecretMissing(f"{reference!r} is no reference to a secret; write for instance env:NAME")
+        if store == "env":
+            found = Secret(os.environ[key]) if os.environ.get(key) else None
+        else:
+            if store not in self._stores:
+                self._stores[store] = self.plugins.factory("credentials", store)(None, self.context())
+            found = self._stores[store].get(key)
+        if found is None:
+            where = "the environment" if store == "env" else f"credential store {store!r}"
+            raise SecretMissing(f"{where} holds no {key!r}; set it, or name another store in the reference")
+        self.redactor.add((found,))
+        return found
+
+
+@attrs.frozen
+class RunContext:
+    """The kernel's `Context`."""
+
+    scope: Scope
+    agent: str = ""
+    workspace: Path | None = None
+
+    @property
+    def run(self) -> str:
+        return self.scope.run
+
+    @property
+    def folder(self) -> Path:
+        return self.scope.folder
+
+    @property
+    def plugins(self) -> Plugins:
+        return self.scope.plugins
+
+    def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
+        self.scope.emit(event, span=span, parent=parent)
+
+    def secret(self, reference: str) -> Secret:
+        return self.scope.secret(reference)
+
+    def redact(self, text: str) -> str:
+        return self.scope.redactor(text)
+
+    async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        return await self.scope.open(kind, name, options, agent=self.agent)
+
+    async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
+        return await self.scope.share(key, opener)
+
+
+@asynccontextmanager
+async def open_scope(plugins: Plugins, *, run: str, folder: Path, emit: Callable[..., None], ask: Ask, redactor: Redactor) -> AsyncIterator[Scope]:
+    """Yield a scope; what it opened is closed in reverse, within bounds even when the run is being cancelled."""
+    async with AsyncExitStack() as outer:
+        stack = AsyncExitStack()
+
+        async def close() -> None:
+            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                await stack.aclose()
+
+        outer.push_async_callback(close)
+        yield Scope(plugins=plugins, run=run, folder=folder, emit=emit, ask=ask, redactor=redactor, stack=stack)
+
+
+async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict[str, Agent]:
+    """Open everything that the agents need, and return them in the order of the configuration.
+
+    Agents whose backend sections are equal share one backend.
+
+    Raises:
+        MassGenError: A plugin is missing, broken or wrongly configured; two tools of one agent share a name.
+    """
+    classifiers = {
+        section.type: await scope.open("classifier", section.type, section.options, path=f"classifiers[{index}]")
+        for index, section in enumerate(config.classifiers)
+    }
+    middlewares = await _open_middlewares(scope, config)
+    backends: dict[str, Any] = {}
+    agents: dict[str, Agent] = {}
+    for index, agent in enumerate(config.agents):
+        where = f"agents[{index}]"
+        key = repr((agent.backend.type, sorted(agent.backend.options.items(), key=lambda item: item[0])))
+        if key not in backends:
+            backends[key] = await scope.open("backend", agent.backend.type, agent.backend.options, path=f"{where}.backend")
+        spec = scope.plugins.get("backend", agent.backend.type)
+        toolbox = Toolbox(
+            agent.name,
+            toolsets=await _open_toolsets(scope, config, agent, where),
+            permissions=(config.permissions, agent.permissions),
+            classifiers=classifiers,
+            middlewares=middlewares["tool"],
+            ask=scope.ask,
+            durable=emitter.durable,
+            folder=scope.folder,
+            seconds=config.tool_seconds,
+            output=config.tool_output,
+            trace=emitter.trace,
+        )
+        assert isinstance(spec, BackendSpec)
+        agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run)
+    return agents
+
+
+async def _open_toolsets(scope: Scope, config: RunConfig, agent: AgentConfig, where: str) -> Sequence[Any]:
+    toolsets = [
+        await scope.open("toolset", section.type, section.options, agent=agent.name, path=path)
+        for path, section in (
+            *((f"toolsets[{index}]", section) for index, section in enumerate(config.toolsets)),
+            *((f"{where}.toolsets[{index}]", section) for index, section in enumerate(agent.toolsets)),
+        )
+    ]
+    seen: dict[str, str] = {}
+    for tool in (tool for toolset in toolsets for tool in toolset.tools()):
+        if tool.name in seen:
+            raise MassGenError(
+                f"{agent.name} would have two tools named {tool.name!r}, from {seen[tool.name] or 'a toolset'} and {tool.source or 'another'}; "
+                "exclude one of them"
+            )
+        seen[tool.name] = tool.source
+    return toolsets
+
+
+async def _open_middlewares(scope: Scope, config: RunConfig) -> dict[str, list[Any]]:
+    sections = config.middlewares
+    if sections is None:
+        sections = (PluginConfig(type="retry"),) if "retry" in scope.plugins.names("middleware") else ()
+    opened: list[tuple[MiddlewareSpec, Any]] = []
+    for index, section in enumerate(sections):
+        spec = scope.plugins.get("middleware", section.type)
+        assert isinstance(spec, MiddlewareSpec)
+        opened.append((spec, await scope.open("middleware", section.type, section.options, path=f"middlewares[{index}]")))
+    opened.sort(key=lambda pair: pair[0].order)
+    return {around: [made for spec, made in opened if spec.around == around] for around in ("model", "tool", "mcp")}
