@@ -1,0 +1,1 @@
+"""The strategy `consensus`: answer, look, vote, present."""

@@ -1,0 +1,51 @@
+"""Lots, labels and counting: functions of the seed and the names, never of the order of registration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from hashlib import sha256
+
+__all__ = ["certain_winner", "labels_of", "leader", "lots", "tally"]
+
+
+def _draw(*parts: object) -> bytes:
+    return sha256("\n".join(str(part) for part in parts).encode()).digest()
+
+
+def lots(seed: int, agents: Iterable[str]) -> dict[str, int]:
+    """Return each agent's lot; the lowest wins a tie."""
+    return {name: lot for lot, name in enumerate(sorted(agents, key=lambda name: _draw("lot", seed, name)))}
+
+
+def labels_of(seed: int, viewer: str, agents: Iterable[str]) -> dict[str, str]:
+    """Return the names under which `viewer` knows the agents, itself included: real name by label, in the order in which it sees them."""
+    order = sorted(agents, key=lambda name: _draw("label", seed, viewer, name))
+    return {f"agent{place}": name for place, name in enumerate(order, start=1)}
+
+
+def tally(candidates: Sequence[str], choices: Iterable[str]) -> dict[str, int]:
+    """Count the votes of each candidate, zero included."""
+    counts = dict.fromkeys(candidates, 0)
+    for choice in choices:
+        counts[choice] += 1
+    return counts
+
+
+def leader(counts: Mapping[str, int], ranks: Mapping[str, int]) -> str:
+    """Return who has most votes; the lowest rank wins a tie."""
+    return min(counts, key=lambda name: (-counts[name], ranks[name]))
+
+
+def certain_winner(counts: Mapping[str, int], ranks: Mapping[str, int], missing: Collection[str], *, self_vote: bool) -> str:
+    """Return who wins however the missing voters vote; empty while that is open.
+
+    It is enough to look at each rival alone with every missing vote that it could get: votes spread over several rivals threaten less.
+    """
+    first = leader(counts, ranks)
+    for rival, votes in counts.items():
+        if rival == first:
+            continue
+        most = votes + len(missing) - (not self_vote and rival in missing)
+        if most > counts[first] or (most == counts[first] and ranks[rival] < ranks[first]):
+            return ""
+    return first
