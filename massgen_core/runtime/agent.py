@@ -31,7 +31,7 @@ from massgen_core.events import (
     TurnResponded,
     TurnStarted,
 )
-from massgen_core.messages import Message, ModelAnswer, ModelRequest, ReasoningChunk, TextChunk
+from massgen_core.messages import Message, ModelAnswer, ModelRequest, ReasoningChunk, TextChunk, ToolCallChunk
 from massgen_core.runtime.assembly import Assembly, next_chunk
 from massgen_core.runtime.conversation import Conversation
 from massgen_core.runtime.toolbox import Toolbox, chain, unfinished
@@ -154,7 +154,7 @@ class Turn:
     async def _step(self) -> None:
         talk = self.conversation
         if talk.step == "model":
-            if talk.calls >= CALLS_PER_TURN:
+            if talk.requests >= CALLS_PER_TURN:
                 raise BadRequest(f"{CALLS_PER_TURN} model calls in one turn led to no answer")
             await self._call_model()
         elif talk.step == "tools":
@@ -194,10 +194,10 @@ class Turn:
         def emit(event: Event) -> None:
             self._observe(event, span=span, parent=self.span)
 
-        def seen(text: str, reasoning: str) -> None:
+        def seen(text: str, reasoning: str, arguments: str) -> None:
             if not first:
                 first.append(anyio.current_time() - began)
-            emit(ModelStreamed(agent=agent, turn=turn, call=number, text=text, reasoning=reasoning))
+            emit(ModelStreamed(agent=agent, turn=turn, call=number, text=text, reasoning=reasoning, arguments=arguments))
 
         call = ModelCall(request=self._request(), agent=agent, turn=turn, backend=config.backend.type, emit=emit)
         answer: ModelAnswer = await chain(self.agent.middlewares, partial(self._stream, number=number, seen=seen))(call)
@@ -242,17 +242,19 @@ class Turn:
             options=config.options,
         )
 
-    async def _stream(self, call: ModelCall, *, number: int, seen: Callable[[str, str], None]) -> ModelAnswer:
+    async def _stream(self, call: ModelCall, *, number: int, seen: Callable[[str, str, str], None]) -> ModelAnswer:
         """Make one attempt; what came before a fault is kept in `model.failed`."""
         assembly = self._assembly = Assembly(f"call_{self.started.turn}_{number}")
         text: list[str] = []
         reasoning: list[str] = []
+        arguments: list[str] = []
 
         def flush() -> None:
-            if text or reasoning:
-                seen("".join(text), "".join(reasoning))
+            if text or reasoning or arguments:
+                seen("".join(text), "".join(reasoning), "".join(arguments))
                 text.clear()
                 reasoning.clear()
+                arguments.clear()
             idle.deadline = anyio.current_time() + self._idle_seconds
 
         try:
@@ -268,6 +270,8 @@ class Turn:
                             text.append(chunk.text)
                         elif isinstance(chunk, ReasoningChunk):
                             reasoning.append(chunk.text)
+                        elif isinstance(chunk, ToolCallChunk):
+                            arguments.append(chunk.arguments)
                 flush()
             if idle.cancelled_caught:
                 raise TimedOut(f"the model of {call.agent!r} was silent for {self._idle_seconds:g} s (model_idle_seconds)")
