@@ -28,6 +28,7 @@
     - SandboxLost
   + SecretMissing                a reference to a secret that no store holds
   + JournalDamaged               a line before the journal's end cannot be read
+  + RunStopped                   a person stopped a run at once; it can be resumed
   + RunFailed                    no agent gave an answer; carries the run's folder and each agent's reason
 
 Every message says what is wrong, where, what exists instead and what to do.
@@ -62,6 +63,7 @@ __all__ = [
     "PluginRefused",
     "RateLimited",
     "RunFailed",
+    "RunStopped",
     "SandboxLost",
     "SecretMissing",
     "TimedOut",
@@ -87,10 +89,23 @@ class ConfigProblem(MassGenError):
         source: The file, or `--set`, or `--agent`.
         line: From 1; 0 where there is none.
         column: From 1; 0 where there is none.
+        allowed: What could stand there, where that is a list of names or values.
+        nearest: The one of `allowed` that was probably meant; empty where none is near.
     """
 
-    def __init__(self, message: str, *, path: str = "", source: str = "", line: int = 0, column: int = 0) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        source: str = "",
+        line: int = 0,
+        column: int = 0,
+        allowed: Sequence[str] = (),
+        nearest: str = "",
+    ) -> None:
         self.message, self.path, self.source, self.line, self.column = message, path, source, line, column
+        self.allowed, self.nearest = tuple(allowed), nearest
         place = f"{source}:{line}:{column}" if line else source
         super().__init__(": ".join(part for part in (place, path, message) if part))
 
@@ -252,3 +267,7 @@ class RunFailed(MassGenError):
     def __init__(self, message: str, *, reasons: Mapping[str, str] = {}, partial: str = "", folder: str = "") -> None:
         self.reasons, self.partial, self.folder = dict(reasons), partial, folder
         super().__init__(message)
+
+
+class RunStopped(MassGenError):
+    """A person stopped a run at once; it can be resumed."""

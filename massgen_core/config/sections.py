@@ -12,8 +12,9 @@ from massgen_core.messages import Effort, Sampling
 __all__ = ["AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "RunConfig"]
 
 
-def _help(text: str, **field: Any) -> Any:
-    return attrs.field(metadata={"help": text}, **field)
+def _help(text: str, *, kind: str = "", **field: Any) -> Any:
+    # `kind`: the kind of plugin that the field names.
+    return attrs.field(metadata={"help": text, "kind": kind} if kind else {"help": text}, **field)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,13 +48,13 @@ class PermissionsConfig:
 class AgentConfig:
     """One agent."""
 
-    name: str = _help("unique; letters, digits, '-' and '_'")
-    backend: PluginConfig = _help("where its answers come from")
+    name: str = _help("unique; letters, digits, '-' and '_'; unset: agent1, agent2 and so on", default="")
+    backend: PluginConfig = _help("where its answers come from", kind="backend")
     model: str = _help("the provider's name of the model; empty: the backend's default", default="")
     system: str = _help("system message, put before the strategy's instructions", default="")
     sampling: Sampling = _help("temperature, top_p, max_tokens, seed, stop", default=Sampling())
     reasoning_effort: Effort | None = _help("how long to think", default=None)
-    toolsets: tuple[PluginConfig, ...] = _help("tools of this agent, beside those of all agents", default=())
+    toolsets: tuple[PluginConfig, ...] = _help("tools of this agent, beside those of all agents", kind="toolset", default=())
     permissions: PermissionsConfig = _help("tool permissions of this agent, joined with those of all agents", default=PermissionsConfig())
     limits: LimitsConfig = _help("what this agent may use", default=LimitsConfig())
     options: Mapping[str, Any] = _help("provider options that go into each request as they are", factory=dict)
@@ -63,19 +64,20 @@ class AgentConfig:
 class RunConfig:
     """A whole configuration."""
 
-    version: int = _help("format of this file; 1 today", default=1)
+    version: Literal[1] = _help("format of this file", default=1)
     agents: tuple[AgentConfig, ...] = _help("who works on the question")
-    strategy: PluginConfig = _help("how they come to one answer", default=PluginConfig(type="consensus"))
-    toolsets: tuple[PluginConfig, ...] = _help("tools of all agents", default=())
-    middlewares: tuple[PluginConfig, ...] | None = _help("around calls; unset: retry, where it is installed", default=None)
-    classifiers: tuple[PluginConfig, ...] = _help("opinions on tool calls", default=())
+    strategy: PluginConfig = _help("how they come to one answer", kind="strategy", default=PluginConfig(type="consensus"))
+    toolsets: tuple[PluginConfig, ...] = _help("tools of all agents", kind="toolset", default=())
+    middlewares: tuple[PluginConfig, ...] | None = _help("around calls; unset: retry, where it is installed", kind="middleware", default=None)
+    classifiers: tuple[PluginConfig, ...] = _help("opinions on tool calls", kind="classifier", default=())
     permissions: PermissionsConfig = _help("tool permissions of all agents", default=PermissionsConfig())
-    sinks: tuple[PluginConfig, ...] = _help("readers of the run's events", default=())
-    display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain lines", default=None)
+    sinks: tuple[PluginConfig, ...] = _help("readers of the run's events", kind="sink", default=())
+    display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain lines", kind="display", default=None)
     limits: LimitsConfig = _help("what the run may use", default=LimitsConfig())
     durability: Literal["off", "process", "power"] = _help(
         "what the journal survives: nothing, kill -9 of the process, loss of power", default="process"
     )
     seed: int | None = _help("of lots and shuffles; unset: drawn for each run and kept in its journal", default=None)
+    model_idle_seconds: float = _help("seconds of silence after which a model call is given up", default=600.0)
     tool_seconds: float = _help("seconds after which a tool call is given up", default=300.0)
     tool_output: int = _help("characters of a tool's output that a model is shown; the rest is kept beside the run", default=40_000)
