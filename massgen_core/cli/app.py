@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from massgen_core.coordination import Outcome
-from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, UsageProblem
+from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, RunStopped, UsageProblem
 from massgen_core.events import Record
 from massgen_core.messages import Message
 from massgen_core.plugins.manager import Plugins
@@ -84,11 +84,9 @@ class ConsoleApp:
 
     def invoke(self, command: Any, arguments: argparse.Namespace) -> int:
         """Run a command; a foreseen error becomes its message and an exit code."""
-        from massgen_core.runtime.run import Stopped  # noqa: PLC0415
-
         try:
             code: int = command.run(arguments, self)
-        except Stopped as stopped:
+        except RunStopped as stopped:
             self.err(f"massgen: {stopped}")
             return 130
         except MassGenError as error:

@@ -54,6 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--agent", metavar="NAME=BACKEND[:MODEL]", action="append", default=[], help="an agent instead of the configured ones; repeatable"
     )
+    group.add_argument("--backend", metavar="NAME", help="one backend for all agents, in place of their own")
     group.add_argument("--strategy", metavar="NAME", help="how the agents come to one answer")
     group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="sets", help="set one value; repeatable")
     group.add_argument("--display", metavar="NAME", help="live interface: an installed display, or 'plain'")
@@ -82,7 +83,8 @@ def finish(result: Finished, app: ConsoleApp, *, is_json: bool) -> int:
 
 def conduct(arguments: argparse.Namespace, app: ConsoleApp, question: str, history: Sequence[Message] = ()) -> Finished:
     """Conduct a run as the options say."""
-    from massgen_core.config.load import load, render  # noqa: PLC0415 - `--help` needs none of it
+    from massgen_core.config.load import load  # noqa: PLC0415 - `--help` needs none of it
+    from massgen_core.config.render import render  # noqa: PLC0415
     from massgen_core.coordination import Task  # noqa: PLC0415
     from massgen_core.runtime.run import Job, make_folder  # noqa: PLC0415
 
@@ -90,6 +92,7 @@ def conduct(arguments: argparse.Namespace, app: ConsoleApp, question: str, histo
         app.plugins,
         file=arguments.config,
         preset=arguments.preset,
+        backend=arguments.backend,
         agents=arguments.agent,
         sets=arguments.sets,
         strategy=arguments.strategy,

@@ -39,7 +39,7 @@ class Conversation:
     step: Step = "model"
     last: ModelAnswered | None = None
     failure: tuple[str, str] = ("", "")
-    calls: int = 0
+    requests: int = 0
     _empty: int = 0
     _calls: tuple[ToolCall, ...] = ()
     _results: dict[str, ToolResult] = attrs.field(factory=dict)
@@ -66,7 +66,7 @@ class Conversation:
         match event:
             case ModelRequested():
                 self._settle()
-                self.calls += 1
+                self.requests += 1
             case ModelAnswered():
                 self._take_answer(event)
             case ToolReturned():

@@ -17,7 +17,7 @@ from massgen_core.config.sections import PluginConfig, RunConfig
 from massgen_core.config.structure import plugin_options
 from massgen_core.contracts import Display, Question
 from massgen_core.coordination import Outcome, Strategy, Task
-from massgen_core.errors import MassGenError
+from massgen_core.errors import MassGenError, RunStopped
 from massgen_core.events import Event, NoticeGiven, Record, RunEnded, RunStarted
 from massgen_core.plugins.manager import Plugins
 from massgen_core.runtime.conductor import Conductor
@@ -27,11 +27,7 @@ from massgen_core.runtime.journal import FILE, Journal, read
 from massgen_core.runtime.scope import Scope, open_agents, open_scope
 from massgen_core.secrets import Redactor
 
-__all__ = ["Job", "Stopped", "make_folder", "open_strategy", "recorded"]
-
-
-class Stopped(MassGenError):
-    """A person stopped the run at once; it can be resumed."""
+__all__ = ["Job", "make_folder", "open_strategy", "recorded"]
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +61,7 @@ class Job:
             seen: Is told each event.
 
         Raises:
-            Stopped: A person stopped it at once.
+            RunStopped: A person stopped it at once.
             MassGenError: A plugin is missing, broken or wrongly configured, or the journal cannot be written.
         """
         redactor = Redactor()
@@ -113,7 +109,7 @@ class Job:
                     conductor.begin()
                 return await self._work(conductor, scope, emitter)
             except MassGenError as error:
-                if not isinstance(error, Stopped):
+                if not isinstance(error, RunStopped):
                     emitter.emit(NoticeGiven(level="error", text=str(error)))
                 raise
             finally:
@@ -147,7 +143,7 @@ class Job:
             outcome = await conductor.conduct(agents)
             tasks.cancel_scope.cancel()
         if outcome is None:
-            raise Stopped(f"stopped; go on with: massgen resume {self.run}" if is_stopped else "the run was cancelled")
+            raise RunStopped(f"stopped; go on with: massgen resume {self.run}" if is_stopped else "the run was cancelled")
         return outcome
 
 
