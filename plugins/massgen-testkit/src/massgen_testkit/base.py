@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from massgen_core.config.structure import structure
 
 from massgen_core.api import Context, Spec
+from massgen_core.config.structure import structure
 from massgen_core.plugins.manager import Plugins
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import attrs
-from massgen_core.config.structure import structure
 
-from massgen_core.api import Event, Secret, SecretMissing
+from massgen_core.api import Event, Redactor, Secret, SecretMissing
+from massgen_core.config.structure import structure
 from massgen_core.plugins.manager import Plugins
 from massgen_testkit.records import Records
 
@@ -37,6 +37,7 @@ class PlainContext:
     objects: Mapping[tuple[str, str], Any] = attrs.field(factory=dict)
     plugins: Plugins = attrs.field(factory=Plugins.discover)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
+    _redactor: Redactor = attrs.field(factory=Redactor, init=False)
     _shared: dict[object, Any] = attrs.field(factory=dict, init=False)
 
     def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
@@ -45,7 +46,12 @@ class PlainContext:
     def secret(self, reference: str) -> Secret:
         if reference not in self.secrets:
             raise SecretMissing(f"no secret {reference!r}; this context holds: {', '.join(sorted(self.secrets)) or 'none'}")
-        return Secret(self.secrets[reference])
+        secret = Secret(self.secrets[reference])
+        self._redactor.add([secret])
+        return secret
+
+    def redact(self, text: str) -> str:
+        return self._redactor(text)
 
     async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
         if (kind, name) in self.objects:
@@ -64,4 +70,5 @@ class PlainContext:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._shared.clear()
         await self._stack.aclose()

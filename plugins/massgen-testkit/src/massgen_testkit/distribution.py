@@ -8,7 +8,7 @@ import inspect
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -18,12 +18,12 @@ import attrs
 import importlib_metadata
 import pytest
 import yaml
-from massgen_core.config.structure import structure
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from massgen_core.api import ConfigProblem, ConfigProblems, Spec
 from massgen_core.config.sections import PluginConfig, RunConfig
+from massgen_core.config.structure import structure, unstructure
 from massgen_core.plugins.index import Entry
 from massgen_testkit.base import Suite
 from massgen_testkit.probe import probe
@@ -176,7 +176,7 @@ class PluginSuite(Suite):
         if config is None:
             return
 
-        assert structure(type(config), yaml.safe_load(yaml.safe_dump(plain(config)))) == config
+        assert structure(type(config), yaml.safe_load(yaml.safe_dump(unstructure(config)))) == config
 
     def test_unknown_option_is_refused_with_the_nearest(self) -> None:
         """A misspelt option is an error that names the right one."""
@@ -229,24 +229,12 @@ class PluginSuite(Suite):
         assert uses or self.kind not in SHOWN, f"no example in the README uses {self.kind} '{self.name}'"
 
 
-def plain(value: Any) -> Any:
-    """Return an attrs instance as a configuration would hold it."""
-    if attrs.has(type(value)):
-        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value)) if field.init}
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list | set | frozenset):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def named_plugins(run: RunConfig) -> Sequence[tuple[str, PluginConfig]]:
-    """Return the plugins that a configuration names, each with its kind."""
-    found = [("strategy", run.strategy)]
-    for agent in run.agents:
-        found += [("backend", agent.backend), *(("toolset", use) for use in agent.toolsets)]
-    found += [("toolset", use) for use in run.toolsets]
-    found += [("middleware", use) for use in run.middlewares or ()]
-    found += [("classifier", use) for use in run.classifiers]
-    found += [("sink", use) for use in run.sinks]
-    return [*found, ("display", run.display)] if run.display else found
+def named_plugins(section: Any) -> Iterator[tuple[str, PluginConfig]]:
+    """Yield the plugins that a configuration names, each with its kind."""
+    for field in attrs.fields(type(section)):
+        value = getattr(section, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, PluginConfig):
+                yield field.metadata.get("kind", ""), item
+            elif attrs.has(type(item)):
+                yield from named_plugins(item)

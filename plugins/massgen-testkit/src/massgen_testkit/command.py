@@ -1,0 +1,81 @@
+"""The conformance suite of commands."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from massgen_testkit.distribution import PluginSuite
+from massgen_testkit.project import Project
+
+MILLISECONDS = 20.0
+
+
+class CommandSuite(PluginSuite):
+    """What every command must do. A subclass gives `name`.
+
+    Attributes:
+        files: Files of the folder in which the command runs.
+        example: Arguments with which it succeeds; or `unsupported = {"example": "why"}`.
+        stdin: What it reads from standard input.
+        mistakes: Arguments that a person could get wrong, beside an option that does not exist.
+    """
+
+    kind: ClassVar[str] = "command"
+    files: ClassVar[Mapping[str, Any]] = {}
+    example: ClassVar[Sequence[str]] = ()
+    stdin: ClassVar[str] = ""
+    mistakes: ClassVar[Sequence[Sequence[str]]] = ()
+
+    def features(self) -> frozenset[str]:
+        return frozenset({"example"})
+
+    def test_configure_is_quick(self) -> None:
+        """Adding options costs nothing, since `massgen --help` may do it for every command."""
+        command = self.plugins.factory(self.kind, self.name)()
+        times: list[float] = []
+        for _ in range(5):
+            parser = argparse.ArgumentParser(prog=f"massgen {self.name}")
+            started = time.thread_time()
+            command.configure(parser)
+            times.append((time.thread_time() - started) * 1000)
+        assert min(times) < MILLISECONDS, f"configure takes {min(times):.1f} ms"
+
+    def test_options_are_explained(self) -> None:
+        """Every argument and option has a help text."""
+        parser = argparse.ArgumentParser(prog=f"massgen {self.name}")
+        self.plugins.factory(self.kind, self.name)().configure(parser)
+        silent = [action.dest for action in parser._actions if not action.help and not isinstance(action, argparse._SubParsersAction)]
+
+        assert silent == []
+
+    def test_help_works(self, massgen_project: Callable[..., Project]) -> None:
+        """`massgen NAME --help` prints how the command is used."""
+        result = massgen_project(self.files).run(self.name, "--help").check()
+
+        assert "usage:" in result.stdout
+        assert self.name in result.stdout
+
+    def test_example_succeeds(self, massgen_project: Callable[..., Project]) -> None:
+        """The example ends with exit code 0."""
+        self.need("example")
+        massgen_project(self.files).run(self.name, *self.example, stdin=self.stdin).check()
+
+    def test_exit_code_is_a_number(self, massgen_project: Callable[..., Project]) -> None:
+        """`run` returns an int: the process says so where it returns anything else."""
+        self.need("example")
+        result = massgen_project(self.files).run(self.name, *self.example, stdin=self.stdin)
+
+        assert "Traceback" not in result.stderr
+
+    def test_mistakes_get_a_message(self, massgen_project: Callable[..., Project]) -> None:
+        """A person's mistake gives one message and an exit code, no traceback."""
+        project = massgen_project(self.files)
+        for arguments in (("--no-such-option",), *self.mistakes):
+            result = project.run(self.name, *arguments, stdin=self.stdin)
+            if result.exit_code == 0 or "Traceback" in result.stderr or not result.stderr.strip():
+                pytest.fail(f"massgen {self.name} {' '.join(arguments)} ended with {result.exit_code}:\n{result.stderr}")
