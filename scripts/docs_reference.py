@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code: what is public, its text, its fields. `--check` only says which pages are out of date.
+"""Write docs/reference/ from the code: what is public, its text, its fields.
 
 The pages of the API are made from syntax trees, so that they show what a reader of the source would see; configuration and commands are
 made from the installed plugins, so all of them must be installed.
@@ -7,16 +7,15 @@ made from the installed plugins, so all of them must be installed.
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from docs_markdown import NOTE, ROOT, Doc, cell, code, table
+
 REFERENCE = ROOT / "docs" / "reference"
 KERNEL = ROOT / "massgen_core"
-NOTE = "<!-- Written by scripts/docs_reference.py from the code; change it there. -->\n"
 
 # Page, title, modules in the order of reading.
 PAGES = {
@@ -30,60 +29,6 @@ PAGES = {
     "errors": ("Errors", ("errors",)),
     "safety": ("Verdicts and secrets", ("safety", "secrets")),
 }
-SECTION = re.compile(r"^(Args|Attributes|Example|Raises|Returns|Yields):$")
-ENTRY = re.compile(r"^ {4}(\w+): (.*)$")
-
-
-class Doc:
-    """A docstring in Google style, taken apart: `text`, the sections, and what `Args` or `Attributes` say of each name."""
-
-    def __init__(self, docstring: str) -> None:
-        self.sections: dict[str, list[str]] = {}
-        lines: list[str] = []
-        self._text = lines
-        for line in inspect.cleandoc(docstring).splitlines():
-            if found := SECTION.match(line):
-                lines = self.sections.setdefault(found[1], [])
-            else:
-                lines.append(line)
-        self.names = dict(self._entries("Args")) | dict(self._entries("Attributes"))
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self._text).strip()
-
-    def _entries(self, section: str) -> Iterator[tuple[str, str]]:
-        name, parts = "", list[str]()
-        for line in [*self.sections.get(section, []), "    end: "]:
-            if found := ENTRY.match(line):
-                if name:
-                    yield name, " ".join(parts)
-                name, parts = found[1], [found[2]]
-            elif line.strip():
-                parts.append(line.strip())
-
-    def rest(self) -> Iterator[str]:
-        """Yield the sections that are not about names, as Markdown."""
-        for name in ("Returns", "Yields"):
-            if lines := self.sections.get(name):
-                yield f"{name}: {' '.join(line.strip() for line in lines if line.strip())}"
-        for error, meaning in self._entries("Raises"):
-            yield f"Raises `{error}`: {meaning}"
-        if lines := self.sections.get("Example"):
-            yield "```python\n" + inspect.cleandoc("\n".join(["", *lines])) + "\n```"
-
-
-def cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def code(text: str) -> str:
-    return f"`{cell(text)}`" if text else ""
-
-
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
 def described(names: dict[str, str]) -> Iterator[str]:
@@ -212,18 +157,20 @@ def api_pages() -> dict[str, str]:
     return pages
 
 
-def main() -> int:
-    from docs_options import option_pages  # noqa: PLC0415 - it imports the installed plugins
+def all_pages() -> dict[Path, str]:
+    """Return every file that is written from the code, as it should be."""
+    from docs_plugins import marked_files, plugin_pages  # noqa: PLC0415 - it imports the installed plugins
 
-    pages = api_pages() | option_pages()
-    stale = [name for name, text in pages.items() if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text(encoding="utf-8") != text]
-    if "--check" in sys.argv:
-        print("\n".join(f"docs/reference/{name} is out of date: run python scripts/docs_reference.py" for name in stale) or "up to date")
-        return bool(stale)
-    REFERENCE.mkdir(parents=True, exist_ok=True)
-    for name in stale:
-        (REFERENCE / name).write_text(pages[name], encoding="utf-8")
-        print(f"wrote docs/reference/{name}")
+    return {REFERENCE / name: text for name, text in (api_pages() | plugin_pages()).items()} | marked_files()
+
+
+def main() -> int:
+    pages = all_pages()
+    for path, text in pages.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
     return 0
 
 

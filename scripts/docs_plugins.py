@@ -1,0 +1,182 @@
+"""The pages of docs/reference/ that are made from the installed plugins, and the lists in README.md and docs/README.md."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import attrs
+from docs_markdown import NOTE, ROOT, Doc, cell, code, table
+
+from massgen_core.api import KINDS
+from massgen_core.cli.main import BUILT_IN, EPILOG
+from massgen_core.config.sections import RunConfig
+from massgen_core.plugins.manager import Plugins
+
+PARTS = {
+    "tutorial": "Tutorials: learn by doing",
+    "how-to": "How to: get something done",
+    "reference": "Reference: look something up",
+    "explanation": "Explanations: understand why",
+}
+
+
+def yaml_of(value: Any) -> str:
+    """Return a default as it would be written in a configuration; empty where nothing is set."""
+    if value is attrs.NOTHING:
+        return "required"
+    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        value = value.factory()
+    if value is None:
+        return ""
+    if attrs.has(type(value)):
+        value = {key: item for key, item in attrs.asdict(value).items() if item not in (None, (), {}, "")}
+    return json.dumps(list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value, default=str)
+
+
+def help_of(cls: type, field: Any) -> str:
+    """Return what is said of a configuration's field: its help, or the line in its class's docstring."""
+    return str(field.metadata.get("help", "") or Doc(cls.__doc__ or "").names.get(field.name, ""))
+
+
+def options(cls: Any) -> list[tuple[str, str, str, str]]:
+    kinds = {name: str(kind) for name, kind in cls.__annotations__.items()}
+    rows = []
+    for field in attrs.fields(cls):
+        if field.init:
+            kind = kinds.get(field.name, str(field.type))
+            rows.append((code(field.name), code(kind), code(yaml_of(field.default)), cell(help_of(cls, field))))
+    return rows
+
+
+def sections(cls: Any, seen: list[type]) -> list[type]:
+    """Return a configuration class and those of its fields, each once, from the outside in."""
+    seen.append(cls)
+    waiting = list(get_type_hints(cls).values())
+    while waiting:
+        kind = waiting.pop(0)
+        waiting += get_args(kind)
+        if isinstance(kind, type) and attrs.has(kind) and kind not in seen:
+            sections(kind, seen)
+    return seen
+
+
+def options_of(cls: Any, title: str) -> Iterator[str]:
+    for section in sections(cls, []):
+        yield title if section is cls else f"#### `{section.__name__}`"
+        yield Doc(section.__doc__ or "").text
+        yield table(("key", "type", "default", "meaning"), options(section))
+
+
+def configuration(plugins: Plugins) -> Iterator[str]:
+    yield "A configuration is a YAML document with these keys. A plugin is named alone, `backend: local`, or with options, `backend: {type: local}`."
+    for number, section in enumerate(sections(RunConfig, [])):
+        yield "## The document" if number == 0 else f"### `{section.__name__}`"
+        yield Doc(section.__doc__ or "").text
+        yield table(("key", "type", "default", "meaning"), options(section))
+    yield "## Options of plugins"
+    for kind in (kind.name for kind in KINDS):
+        for entry in plugins.entries(kind):
+            spec = plugins.get(kind, entry.name)
+            if spec.config is not None:
+                yield from options_of(spec.config, f"### {kind} `{entry.name}`")
+                yield f"From `{entry.distribution}`: {entry.summary}"
+
+
+def actions(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, str]]:
+    """Yield arguments and options: how each is written, its default and its help."""
+    for action in parser._actions:  # there is no public way to them
+        if isinstance(action, argparse._SubParsersAction | argparse._HelpAction) or action.help == argparse.SUPPRESS:
+            continue
+        shown = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+        if action.choices is not None:
+            shown = "{" + ",".join(str(choice) for choice in action.choices) + "}"
+        value = "" if action.nargs == 0 else shown
+        default = "" if action.default in (None, False, argparse.SUPPRESS, [], ()) else str(action.default)
+        written = ", ".join(f"{option} {value}".strip() for option in action.option_strings) or value
+        yield code(written), code(default), cell((action.help or "") % {"default": action.default, "prog": parser.prog})
+
+
+def command_parts(parser: argparse.ArgumentParser, level: str) -> Iterator[str]:
+    yield f"{level} `{parser.prog}`"
+    yield parser.description or ""
+    if rows := list(actions(parser)):
+        yield table(("argument", "default", "meaning"), rows)
+    if parser.epilog:
+        yield f"```text\n{parser.epilog.strip()}\n```"
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, sub in action.choices.items():
+                sub.description = sub.description or next((str(choice.help) for choice in action._choices_actions if choice.dest == name), "")
+                yield from command_parts(sub, level + "#")
+
+
+def parsers(plugins: Plugins) -> Iterator[tuple[argparse.ArgumentParser, str]]:
+    """Yield the parser of each command, and what it comes from."""
+    for name, summary in BUILT_IN.items():
+        parser = argparse.ArgumentParser(prog=f"massgen {name}", description=summary)
+        importlib.import_module(f"massgen_core.cli.{name}").configure(parser)
+        yield parser, ""
+    for entry in plugins.entries("command"):
+        summary = plugins.get("command", entry.name).summary
+        parser = argparse.ArgumentParser(prog=f"massgen {entry.name}", description=summary or entry.summary)
+        plugins.factory("command", entry.name)().configure(parser)
+        yield parser, f"From `{entry.distribution}`."
+
+
+def commands(plugins: Plugins) -> Iterator[str]:
+    yield "`massgen --help` lists the commands that are installed, `massgen COMMAND --help` says what one takes."
+    yield f"```text\n{EPILOG.strip()}\n```"
+    for parser, source in parsers(plugins):
+        head, *rest = command_parts(parser, "##")
+        yield from (head, source, *rest)
+
+
+def plugin_pages() -> dict[str, str]:
+    """Return the pages that are made from the installed plugins: file name and text."""
+    plugins = Plugins.discover()
+    pages = {"configuration.md": ("Configuration", configuration(plugins)), "commands.md": ("Commands", commands(plugins))}
+    return {name: "\n\n".join(part for part in (f"{NOTE}# {title}", *parts) if part) + "\n" for name, (title, parts) in pages.items()}
+
+
+def plugin_table() -> str:
+    rows = []
+    for file in sorted((ROOT / "plugins").glob("*/pyproject.toml")):
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        names = sorted(project.get("entry-points", {}).get("massgen.v1", {}))
+        provides = ", ".join(code(name) for name in names) or "for plugin authors"
+        rows.append((f"[{project['name']}](plugins/{project['name']}/README.md)", provides, cell(project["description"])))
+    return table(("distribution", "provides", "what it is"), rows)
+
+
+def title_of(page: Path) -> str:
+    return next((line.removeprefix("# ").strip() for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("# ")), page.stem)
+
+
+def index_lists() -> str:
+    """Return the list of all pages below docs/, by part."""
+    parts = []
+    for folder, heading in PARTS.items():
+        pages = sorted((ROOT / "docs" / folder).rglob("*.md"), key=lambda page: page.relative_to(ROOT).as_posix())
+        if pages:
+            parts.append(f"## {heading}\n\n" + "\n".join(f"- [{title_of(page)}]({page.relative_to(ROOT / 'docs').as_posix()})" for page in pages))
+    return "\n\n".join(parts)
+
+
+def between(text: str, name: str, content: str) -> str:
+    """Return `text` with what stands between the two marks of a name replaced."""
+    marks = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text, count=1)
+
+
+def marked_files() -> dict[Path, str]:
+    """Return the files that hold a written list among other text, as they should be."""
+    decisions = "\n".join(f"- [{title_of(page)}]({page.name})" for page in sorted((ROOT / "docs" / "adr").glob("0*.md")) if page.name[:4] != "0000")
+    wanted = {"README.md": ("plugins", plugin_table()), "docs/README.md": ("pages", index_lists()), "docs/adr/README.md": ("decisions", decisions)}
+    return {ROOT / name: between((ROOT / name).read_text(encoding="utf-8"), *marked) for name, marked in wanted.items()}
