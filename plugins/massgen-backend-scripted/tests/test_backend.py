@@ -67,7 +67,7 @@ async def play(backend: ScriptedBackend, request: ModelRequest) -> list[Chunk]:
 
 
 def scripted(*steps: Mapping[str, Any] | str, **options: Any) -> ScriptedBackend:
-    return ScriptedBackend(ScriptedConfig(steps=steps, **options))  # type: ignore[arg-type]
+    return ScriptedBackend(ScriptedConfig(steps=steps, **options))
 
 
 def text(chunks: Sequence[Chunk]) -> str:
