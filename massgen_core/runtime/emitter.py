@@ -5,11 +5,22 @@ from __future__ import annotations
 import random
 import time
 
+from typing import Protocol
+
 from massgen_core.events import Event, ModelStreamed, Record
 from massgen_core.runtime.bus import Bus
-from massgen_core.runtime.journal import Journal
 
-__all__ = ["Emitter"]
+__all__ = ["Emitter", "Keeps"]
+
+
+class Keeps(Protocol):
+    """What keeps records: the journal."""
+
+    def append(self, record: Record) -> None:
+        """Keep a record."""
+
+    async def durable(self) -> None:
+        """Return when what is kept survives what was promised."""
 
 
 class Emitter:
@@ -22,7 +33,7 @@ class Emitter:
         trace: The trace id of a run that is resumed.
     """
 
-    def __init__(self, journal: Journal | None, run: str, *, last: int = 0, trace: str = "") -> None:
+    def __init__(self, journal: Keeps | None, run: str, *, last: int = 0, trace: str = "") -> None:
         self._journal, self._seq = journal, last
         self._ids = random.Random(f"{run}:{last}")  # noqa: S311 - ids must be unique, not secret
         self.trace = trace or f"{self._ids.getrandbits(128):032x}"
