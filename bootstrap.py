@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -117,6 +118,9 @@ def test(arguments: list[str]) -> int:
     programs = environment(ROOT / ".venv-tox", list(TEST_TOOLS), [CONSTRAINTS])
     command = [str(programs / "tox"), *(arguments or ["run-parallel", "--parallel", "2", "--parallel-no-spinner"])]
     shutil.rmtree(ROOT / ".tox" / "reports", ignore_errors=True)
+    if ssl.get_default_verify_paths().cafile:
+        # As pip does: the machine's certificates, so that a company's own index is trusted too.
+        os.environ.setdefault("UV_SYSTEM_CERTS", "1")
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     return subprocess.run([sys.executable, "scripts/summary.py", str(code)], cwd=ROOT, check=False).returncode
 
