@@ -1,0 +1,144 @@
+"""`massgen plugins`: what is installed, who brought it, whether it works, and what its options are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from massgen_core.errors import PluginConflict, PluginProblem, UsageProblem
+from massgen_core.plugins import advice
+from massgen_core.plugins.index import GROUP, RESERVED, Entry, parse
+from massgen_core.plugins.known import STARTERS
+
+if TYPE_CHECKING:
+    from massgen_core.contracts import App
+    from massgen_core.plugins.manager import Plugins
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "list the installed plugins, check them, show one with its options"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and options."""
+    parser.add_argument("action", nargs="?", choices=("list", "show"), default="list", help="what to do (default: list)")
+    parser.add_argument("plugin", nargs="?", metavar="KIND.NAME", help="the plugin to show, for instance backend.local")
+    parser.add_argument("--load", action="store_true", help="import every plugin and report each that fails; exit code 1 if one does")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace, app: App) -> int:
+    """List, check or show plugins and return the exit code.
+
+    Raises:
+        PluginProblem: The plugin to show is missing, blocked, claimed twice, broken or made for another kernel.
+        UsageProblem: The arguments make no sense together.
+    """
+    if arguments.action == "show":
+        halves = parse(arguments.plugin or "")
+        if halves is None or arguments.load:
+            raise UsageProblem("say which plugin, as in: massgen plugins show backend.local; `massgen plugins` lists them")
+        return _show(app, *halves, as_json=arguments.json)
+    if arguments.plugin:
+        raise UsageProblem(f"`massgen plugins list` takes no name; did you mean: massgen plugins show {arguments.plugin}")
+    problems = _check(app.plugins) if arguments.load else _conflicts(app.plugins)
+    if arguments.json:
+        app.out(json.dumps(_report(app.plugins, problems), indent=2))
+    else:
+        _print(app, problems, is_loaded=arguments.load)
+    return int(arguments.load and bool(problems))
+
+
+def _conflicts(plugins: Plugins) -> dict[Entry, str]:
+    problems = {}
+    for entry in plugins.entries():
+        try:
+            plugins.entry(entry.kind, entry.name)
+        except PluginConflict as problem:
+            problems[entry] = str(problem)
+    return problems
+
+
+def _check(plugins: Plugins) -> dict[Entry, str]:
+    problems = {}
+    for entry in plugins.entries():
+        try:
+            plugins.check(entry)
+        except PluginProblem as problem:
+            problems[entry] = str(problem)
+    return problems
+
+
+def _report(plugins: Plugins, problems: Mapping[Entry, str]) -> dict[str, Any]:
+    return {
+        "plugins": [{**entry._asdict(), "problem": problems.get(entry)} for entry in plugins.entries()],
+        "blocked": [{**entry._asdict(), "problem": str(advice.blocked(entry, reason))} for entry, reason in plugins.forbidden.items()],
+        "foreign": [{**entry._asdict(), "problem": str(advice.foreign([entry]))} for entry in plugins.index.foreign],
+        "problems": list(plugins.index.problems),
+    }
+
+
+def _print(app: App, problems: Mapping[Entry, str], *, is_loaded: bool) -> None:
+    plugins = app.plugins
+    entries = plugins.entries()
+    if entries:
+        _table(app, ("KIND", "NAME", "DISTRIBUTION", "VERSION", "SUMMARY"), [entry[:2] + entry[3:6] for entry in entries])
+    elif not plugins.forbidden:
+        app.out(f"no plugin is installed; to begin: pip install {' '.join(STARTERS)}")
+    if plugins.forbidden:
+        app.out(f"not to be used: {', '.join(entry.title for entry in plugins.forbidden)}")
+        app.out(f"for instance, {advice.blocked(*next(iter(plugins.forbidden.items())))}")
+    for problem in dict.fromkeys((*problems.values(), *(str(advice.foreign([entry])) for entry in plugins.index.foreign), *plugins.index.problems)):
+        app.out(f"problem: {problem}")
+    if is_loaded:
+        app.out(f"{len(entries) - len(problems)} of {len(entries)} plugins work")
+
+
+def _show(app: App, kind: str, name: str, *, as_json: bool) -> int:
+    import attrs  # noqa: PLC0415  only this action needs what it brings
+
+    from massgen_core.api import API_VERSION  # noqa: PLC0415
+    from massgen_core.plugins.options import options  # noqa: PLC0415
+    from massgen_core.plugins.rules import show  # noqa: PLC0415
+
+    plugins = app.plugins
+    entry = plugins.entry(kind, name)
+    facts = {
+        "kind": kind,
+        "name": name,
+        "contract": f"{GROUP} (this kernel speaks {'.'.join(map(str, API_VERSION))})",
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "summary": entry.summary,
+        "module": entry.value,
+    }
+    rows: Sequence[Any] = ()
+    if kind in RESERVED:
+        plugins.check(entry)
+        provided = plugins.load(entry)
+        facts |= {"kinds": ", ".join(provided.kinds), "events": ", ".join(provided.events)}
+    else:
+        spec = plugins.get(kind, name)
+        facts["file"] = plugins.load(entry).module.__file__ or ""
+        for field in attrs.fields(type(spec)):
+            if field.name not in ("name", "config"):
+                value = getattr(spec, field.name)
+                facts[field.name] = (value if isinstance(value, str) else show(value, 1000)) or facts.get(field.name, "")
+        rows = options(spec.config)
+    if as_json:
+        app.out(json.dumps({**facts, "options": [row._asdict() for row in rows]}, indent=2))
+        return 0
+    _table(app, (), [(f"{label}:", value) for label, value in facts.items() if value])
+    app.out("options:" if rows else "options: none")
+    if rows:
+        _table(app, ("  NAME", "TYPE", "DEFAULT", "HELP"), [(f"  {row[0]}", *row[1:]) for row in rows])
+    return 0
+
+
+def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [*([heads] if heads else []), *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for cells in lines:
+        app.out("  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
