@@ -1,0 +1,1 @@
+"""A run, live on a terminal."""
