@@ -77,39 +77,52 @@ def parse(title: str) -> tuple[str, str] | None:
 def read() -> Index:
     """Scan the installed distributions; once a process, since the scan costs more the more is installed.
 
-    A distribution that is on `sys.path` twice counts once, as the first one found, which is the one that would be imported.
+    A distribution that is on `sys.path` twice counts once, as the first one found, which is the one that would be imported. One whose metadata
+    cannot be read is a problem of its own and hides no other.
     """
-    from importlib_metadata import Distribution, entry_points  # noqa: PLC0415  costs half of a cheap command
+    from importlib_metadata import distributions  # noqa: PLC0415  costs half of a cheap command
 
-    @functools.cache
-    def describe(distribution: Distribution) -> tuple[str, str, str]:
-        return _describe(distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "")
-
-    found: dict[tuple[str, str, str], Entry] = {}
-    problems = []
-    for point in entry_points():
-        if not _FAMILY.fullmatch(point.group):
+    entries: list[Entry] = []
+    problems: list[str] = []
+    seen: set[str] = set()
+    for distribution in distributions():
+        try:
+            if "massgen.v" not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+            name, version, summary = _describe(distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "")
+            points = {(point.group, point.name): point.value for point in distribution.entry_points}
+        except Exception as problem:  # somebody else's broken file must not end the program
+            text = f"metadata in {distribution} cannot be read ({type(problem).__name__}: {problem}); install that distribution again"
+            problems.append(clean_line(text, 1000))
             continue
-        name, version, summary = describe(point.dist)
-        halves = parse(point.name)
-        if halves is None:
-            problems.append(f"{name} {version}: entry point {clean_line(point.name)!r} in group {point.group} is not of the form <kind>.<name>")
+        if normal(name) in seen:
             continue
-        entry = Entry(*halves, clean_line(point.value), name, version, summary, point.group)
-        found.setdefault((entry.group, entry.title, normal(name)), entry)
-    entries = sorted(found.values())
+        seen.add(normal(name))
+        for (group, title), value in points.items():
+            if _FAMILY.fullmatch(group) is None:
+                continue
+            if halves := parse(title):
+                entries.append(Entry(*halves, clean_line(value), name, version, summary, group))
+            else:
+                problems.append(f"{name} {version} has the entry point {clean_line(title)!r} in {group}; it must be of the form <kind>.<name>")
+    entries.sort()
     return Index(
         tuple(entry for entry in entries if entry.group == GROUP),
         tuple(entry for entry in entries if entry.group != GROUP),
-        tuple(problems),
+        tuple(sorted(problems)),
     )
 
 
 def _describe(metadata: str) -> tuple[str, str, str]:
-    """Return name, version and summary from the head of a metadata file; parsing the whole of it, with its readme, would take ten times as long."""
-    head = dict(row.split(": ", 1) for row in metadata.partition("\n\n")[0].splitlines() if re.match(r"(Name|Version|Summary): ", row))
-    return (
-        clean_line(head.get("Name", "")) or "a distribution without a name",
-        clean_line(head.get("Version", "")) or "0",
-        clean_line(head.get("Summary", "")),
-    )
+    """Return name, version and summary from the head of a metadata file; the whole of it, with its readme, costs ten times as much to parse.
+
+    Raises:
+        ValueError: There is no name.
+    """
+    head: dict[str, str] = {}
+    for row in metadata.partition("\n\n")[0].splitlines():
+        label, _, value = row.partition(": ")
+        head.setdefault(label, clean_line(value))
+    if not head.get("Name"):
+        raise ValueError("it names no distribution")
+    return head["Name"], head.get("Version") or "0", head.get("Summary", "")

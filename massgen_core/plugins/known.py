@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["DISTRIBUTIONS"]
+__all__ = ["DISTRIBUTIONS", "STARTERS"]
+
+STARTERS = ("massgen-backend-local", "massgen-strategy-consensus")  # with these a first run needs no configuration
 
 DISTRIBUTIONS: Mapping[str, str] = {
     "backend.anthropic": "massgen-backend-anthropic",

@@ -35,7 +35,7 @@ def forbid(entries: Iterable[Entry], allow: Sequence[str] | None, block: Sequenc
         elif allowed and entry not in allowed:
             forbidden[entry] = f"{setting} does not name; add {entry.distribution} to it"
         elif entry in refused:
-            forbidden[entry] = f"the block list forbids; take {entry.distribution} out of it"
+            forbidden[entry] = "the block list forbids; take it out of that list"
         elif allow is not None and entry not in listed:
             forbidden[entry] = (
                 f"the allow list does not name; add {entry.distribution} to it"
