@@ -155,18 +155,21 @@ def plugin_table() -> str:
     return table(("distribution", "provides", "what it is"), rows)
 
 
-def title_of(page: Path) -> str:
-    return next((line.removeprefix("# ").strip() for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("# ")), page.stem)
+def title_of(text: str) -> str:
+    return next(line.removeprefix("# ").strip() for line in text.splitlines() if line.startswith("# "))
 
 
-def index_lists() -> str:
+def titles(folder: str, written: Mapping[Path, str]) -> list[tuple[str, str]]:
+    """Return the path within docs/ and the title of each page of a part, those that are about to be written included."""
+    pages = {page: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / folder).rglob("*.md")} | dict(written)
+    found = {page.relative_to(ROOT / "docs").as_posix(): title_of(text) for page, text in pages.items() if text.strip()}
+    return sorted((name, title) for name, title in found.items() if name.startswith(f"{folder}/"))
+
+
+def index_lists(written: Mapping[Path, str]) -> str:
     """Return the list of all pages below docs/, by part."""
-    parts = []
-    for folder, heading in PARTS.items():
-        pages = sorted((ROOT / "docs" / folder).rglob("*.md"), key=lambda page: page.relative_to(ROOT).as_posix())
-        if pages:
-            parts.append(f"## {heading}\n\n" + "\n".join(f"- [{title_of(page)}]({page.relative_to(ROOT / 'docs').as_posix()})" for page in pages))
-    return "\n\n".join(parts)
+    parts = {heading: [f"- [{title}]({name})" for name, title in titles(folder, written)] for folder, heading in PARTS.items()}
+    return "\n\n".join(f"## {heading}\n\n" + "\n".join(lines) for heading, lines in parts.items() if lines)
 
 
 def between(text: str, name: str, content: str) -> str:
@@ -175,8 +178,12 @@ def between(text: str, name: str, content: str) -> str:
     return marks.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text, count=1)
 
 
-def marked_files() -> dict[Path, str]:
-    """Return the files that hold a written list among other text, as they should be."""
-    decisions = "\n".join(f"- [{title_of(page)}]({page.name})" for page in sorted((ROOT / "docs" / "adr").glob("0*.md")) if page.name[:4] != "0000")
-    wanted = {"README.md": ("plugins", plugin_table()), "docs/README.md": ("pages", index_lists()), "docs/adr/README.md": ("decisions", decisions)}
+def marked_files(written: Mapping[Path, str]) -> dict[Path, str]:
+    """Return the files that hold a written list among other text, as they should be beside the written pages."""
+    decisions = [f"- [{title}]({name.removeprefix('adr/')})" for name, title in titles("adr", {}) if re.match(r"adr/(?!0000)\d", name)]
+    wanted = {
+        "README.md": ("plugins", plugin_table()),
+        "docs/README.md": ("pages", index_lists(written)),
+        "docs/adr/README.md": ("decisions", "\n".join(decisions)),
+    }
     return {ROOT / name: between((ROOT / name).read_text(encoding="utf-8"), *marked) for name, marked in wanted.items()}

@@ -28,6 +28,7 @@ PAGES = {
     "events": ("Events", ("events/base", "events/run", "events/turns", "events/answers", "events/calls")),
     "errors": ("Errors", ("errors",)),
     "safety": ("Verdicts and secrets", ("safety", "secrets")),
+    "helpers": ("What the kernel lends to plugins", ("terminal", "plain", "fingerprint")),
 }
 
 
@@ -161,7 +162,8 @@ def all_pages() -> dict[Path, str]:
     """Return every file that is written from the code, as it should be."""
     from docs_plugins import marked_files, plugin_pages  # noqa: PLC0415 - it imports the installed plugins
 
-    return {REFERENCE / name: text for name, text in (api_pages() | plugin_pages()).items()} | marked_files()
+    pages = {REFERENCE / name: text for name, text in (api_pages() | plugin_pages()).items()}
+    return pages | marked_files(pages)
 
 
 def main() -> int:

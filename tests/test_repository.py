@@ -37,8 +37,9 @@ FLOORS = (
     {"errors"},
     {"messages", "safety", "secrets", "terminal"},
     {"codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "specs"},
+    {"plain"},
     {"api"},
-    {"config", "plain", "plugins"},
+    {"config", "plugins"},
     {"runtime"},
     {"cli"},
 )
