@@ -41,7 +41,7 @@ def module_of(path: Path) -> ModuleType:
         ([], True, 1, "0 passed, 0 failed, 0 skipped"),
     ],
 )
-def test_summary(  # one row says it all
+def test_summary(
     cases: list[str], in_ci: bool, code: int, last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What failed fails; in continuous integration so do a skip without an excuse and a run without tests."""
