@@ -84,7 +84,7 @@ class Story:
     def present(self) -> Story:
         winner = self.names[1 % len(self.names)]
         votes = {name: sum(1 for r in self.records if isinstance(r.event, VoteCast) and r.event.choice == name) for name in self.names}
-        self.tell(WinnerChosen(agent=winner, votes=votes, reason="most votes"), PhaseEntered(phase="presenting"))
+        self.tell(WinnerChosen(agent=winner, votes=votes, reason="2 of 3 votes"), PhaseEntered(phase="presenting"))
         self.tell(AgentStateChanged(agent=winner, state="presenting"))
         self.tell(TurnStarted(agent=winner, turn=2, purpose="present", messages=()))
         self.tell(ModelRequested(agent=winner, turn=2, call=2, backend="local", model="qwen2.5-coder-1.5b"))

@@ -112,7 +112,7 @@ def test_the_summary_says_who_won_and_why(story: Make) -> None:
 
     assert lines == [
         "",
-        "  ★ ben wins · 2 of 3 votes · most votes",
+        "  ★ ben wins · 2 of 3 votes",
         "  anna → ben   names the in-place variant and its price",
         "  ben  → anna  complete, and right about memory",
         "  carl → ben   the only one that answers both halves",

@@ -83,6 +83,7 @@ class AgentRow:
     usage: Usage = Usage()
     calls: int = 0
     answers: int = 0
+    answer: str = ""
     spent: float = 0.0
     since: float | None = None
     text: str = ""
@@ -216,12 +217,16 @@ class Board:
 
     def _answer_given(self, event: AnswerGiven, at: float) -> None:
         row = self.row(event.agent)
-        row.answers = event.number
-        row.text, row.shows = event.content[:TAIL], "answer"
+        row.answers, row.answer = event.number, event.content[:TAIL]
+        row.text, row.shows = row.answer, "answer"
 
     def _vote_cast(self, event: VoteCast, at: float) -> None:
         self.votes.pop(event.voter, None)
         self.votes[event.voter] = Vote(clean_line(event.voter, 40), clean_line(event.choice, 40), clean_line(event.reason, 300))
+        row = self.row(event.voter)
+        if row.answer:
+            # The vote has a line of its own, with real names; what streamed named the answer by the label that the model knows.
+            row.text, row.shows = row.answer, "answer"
 
     def _votes_cleared(self, event: VotesCleared, at: float) -> None:
         self.votes.clear()

@@ -115,9 +115,6 @@ def _won(board: Board) -> Text:
     assert board.winner is not None
     agent = clean_line(board.winner.agent, 40)
     text = Text.assemble(("★ ", _GOOD), (agent, _color(board, agent) + _BOLD), (" wins", _BOLD))
-    votes = sum(board.winner.votes.values())
-    if votes > 1 or len(board.agents) > 1:
-        text.append(f" · {board.winner.votes.get(board.winner.agent, 0)} of {votes} votes")
     return text.append(f" · {clean_line(board.winner.reason)}" if board.winner.reason else "", _DIM)
 
 
