@@ -93,12 +93,9 @@ def _plugins(is_off: bool) -> Plugins:
 
 
 def _summaries(plugins: Plugins) -> list[tuple[str, str]]:
-    """Return the plugins' commands with their distributions' summaries, which cost no import."""
-    return [
-        (entry.name, f"{entry.summary} [{entry.distribution}]".replace("%", "%%"))
-        for entry in plugins.entries("command")
-        if entry.name not in BUILT_IN
-    ]
+    """Return the plugins' commands with their distributions' summaries, which cost no import; a contested name once, since using it is the error."""
+    summaries = {entry.name: f"{entry.summary} [{entry.distribution}]".replace("%", "%%") for entry in plugins.entries("command")}
+    return [(name, summary) for name, summary in summaries.items() if name not in BUILT_IN]
 
 
 def _command(name: str, plugins: Plugins) -> Any:

@@ -29,6 +29,8 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "middleware.cache": "massgen-middleware-basic",
     "middleware.ratelimit": "massgen-middleware-basic",
     "middleware.retry": "massgen-middleware-basic",
+    "preset.default": "massgen-backend-local",
+    "preset.quick-local": "massgen-backend-local",
     "sink.mcp-log": "massgen-mcp-log",
     "strategy.consensus": "massgen-strategy-consensus",
     "strategy.judge": "massgen-strategy-judge",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_core import api
-from massgen_core.plugins.index import GROUP, Entry, normal, parse
+from massgen_core.plugins.index import GROUP, Entry, normal, parse, read
 
 kinds = st.from_regex(r"[a-z][a-z0-9_-]*", fullmatch=True)
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]*", fullmatch=True)
@@ -109,10 +108,8 @@ def test_metadata_cannot_command_a_terminal(site):
     assert all(part.isprintable() for part in entry)
 
 
-def test_the_scan_happens_once(site: object, new_site: Callable[..., object]):
+def test_the_scan_happens_once():
     """A second call returns the same object: metadata has no cache of its own."""
-    from massgen_core.plugins.index import read
-
     assert read() is read()
 
 

@@ -17,6 +17,13 @@ class AcmeConfig:
 def massgen_backends():
     return [BackendSpec(name="acme", factory="massgen_backend_acme.impl:open_backend", config=AcmeConfig, summary="Acme's models")]
 """
+SIMPLE = """
+from massgen_core.api import *
+
+@hookimpl
+def massgen_backends():
+    return [BackendSpec(name=name, factory="os:getcwd") for name in ("acme", __name__)]
+"""
 WHO = "backend.acme of massgen-backend-acme 1.0 "
 REPORT = "; report it to its authors, or remove it: pip uninstall massgen-backend-acme"
 HOOK = "hook massgen_backends of massgen_backend_acme.plugin "
@@ -67,9 +74,8 @@ def test_nothing_installed_says_what_to_install(site):
 
 def test_two_distributions_that_claim_one_name(site):
     """Using a contested name fails, names both distributions with their versions and says how to settle it; other names work."""
-    source = "from massgen_core.api import *\n@hookimpl\ndef massgen_backends():\n    return [BackendSpec(name=n, factory='os:getcwd') for n in ('acme', __name__)]\n"
-    site.install("acme-one", {"backend.acme": "acme_one", "backend.acme_one": "acme_one"}, {"acme_one.py": source})
-    site.install("acme-two", {"backend.acme": "acme_two"}, {"acme_two.py": source}, version="2.1")
+    site.install("acme-one", {"backend.acme": "acme_one", "backend.acme_one": "acme_one"}, {"acme_one.py": SIMPLE})
+    site.install("acme-two", {"backend.acme": "acme_two"}, {"acme_two.py": SIMPLE}, version="2.1")
     error = failure(site, PluginConflict)
 
     assert str(error) == (
@@ -136,11 +142,20 @@ def test_a_hook_that_raises(acme, problem):
         ("return [BackendSpec(name=7, factory='os:getcwd')]", "holds a spec named 7; a name has letters, digits, '.', '-' and '_'"),
         ("return [BackendSpec(name='a b', factory='os:getcwd')]", "holds a spec named 'a b'"),
         ("return [BackendSpec(name='acme', factory='os:getcwd')] * 2", "holds 'acme' twice"),
-        ("return [BackendSpec(name='acme', factory=print)]", "holds 'acme' with the factory <built-in function print>; a factory is written \"module:attribute\""),
+        (
+            "return [BackendSpec(name='acme', factory=print)]",
+            "holds 'acme' with the factory <built-in function print>; a factory is written \"module:attribute\"",
+        ),
         ("return [BackendSpec(name='acme', factory='os')]", "holds 'acme' with the factory 'os'"),
         ("return [BackendSpec(name='acme', factory='os:getcwd', summary=None)]", "holds 'acme' with the summary None"),
-        ("return [BackendSpec(name='acme', factory='os:getcwd', config=dict)]", "holds 'acme' with the config <class 'dict'>; a config is a frozen attrs class or None"),
-        ("class Shy:\n        def __repr__(self):\n            raise ValueError\n    return [Shy()]", "holds a Shy whose repr fails, which is no BackendSpec"),
+        (
+            "return [BackendSpec(name='acme', factory='os:getcwd', config=dict)]",
+            "holds 'acme' with the config <class 'dict'>; a config is a frozen attrs class or None",
+        ),
+        (
+            "class Shy:\n        def __repr__(self):\n            raise ValueError\n    return [Shy()]",
+            "holds a Shy whose repr fails, which is no BackendSpec",
+        ),
     ],
 )
 def test_a_hook_that_returns_nonsense(acme, body, found):
@@ -169,7 +184,7 @@ def test_a_field_that_this_kernel_does_not_know(acme):
 def test_a_plugin_for_a_newer_kernel_is_refused_alone(acme, source, found):
     """An unknown hook, or an unknown name of the API, refuses that plugin and no other."""
     site = acme(source)
-    site.install("other", {"backend.other": "other_plugin"}, {"other_plugin.py": "from massgen_core.api import *\n@hookimpl\ndef massgen_backends():\n    return [BackendSpec(name='other', factory='os:getcwd')]\n"})
+    site.install("other", {"backend.other": "other"}, {"other.py": SIMPLE})
     error = str(failure(site, PluginRefused))
     plugins = site.plugins()
     with pytest.raises(PluginRefused):
@@ -237,7 +252,9 @@ def test_an_entry_point_that_names_no_module(acme):
     """An entry point names a hook module; an attribute in it is a mistake."""
     site = acme(GOOD, points={"backend.acme": "massgen_backend_acme.plugin:massgen_backends"})
 
-    assert "its entry point leads to 'massgen_backend_acme.plugin:massgen_backends'; an entry point of massgen.v1 names a module" in str(failure(site))
+    assert "its entry point leads to 'massgen_backend_acme.plugin:massgen_backends'; an entry point of massgen.v1 names a module" in str(
+        failure(site)
+    )
 
 
 @pytest.mark.parametrize(("group", "advice"), [("massgen.v2", "massgen-core"), ("massgen.v0", "acme")])
@@ -246,16 +263,17 @@ def test_a_plugin_for_another_plugin_api(site, group, advice):
     site.install("acme", {"backend.acme": "acme_plugin"}, {"acme_plugin.py": "raise SystemExit('imported')"}, version="2.0", group=group)
     error = failure(site, PluginRefused)
 
+    made = group.partition(".")[2]
+
     assert str(error) == (
-        f"acme 2.0 is made for plugin API {group.partition('.')[2]}, this kernel (massgen-core 0.1.0) speaks v1; upgrade: pip install --upgrade {advice}"
+        f"acme 2.0 is made for plugin API {made}, this kernel (massgen-core 0.1.0) speaks v1; upgrade: pip install --upgrade {advice}"
     )
 
 
 def test_a_plugin_for_several_plugin_apis_is_used(site):
     """A distribution that serves this plugin API and another one is no problem."""
-    source = "from massgen_core.api import *\n@hookimpl\ndef massgen_backends():\n    return [BackendSpec(name='acme', factory='os:getcwd')]\n"
     points = "[massgen.v1]\nbackend.acme = acme_plugin\n[massgen.v2]\nbackend.acme = acme_newer\n"
-    site.install("acme", files={"acme_plugin.py": source}, metadata={"entry_points.txt": points})
+    site.install("acme", files={"acme_plugin.py": SIMPLE}, metadata={"entry_points.txt": points})
 
     assert site.plugins().get("backend", "acme").name == "acme"
 
@@ -265,7 +283,7 @@ def test_all_or_nothing(acme):
     source = f"{GOOD}\n@hookimpl\ndef massgen_commands():\n    return [7]"
     plugins = acme(source, points={"backend.acme": "massgen_backend_acme.plugin", "command.acme": "massgen_backend_acme.plugin"}).plugins()
     for _ in range(2):
-        with pytest.raises(PluginBroken, match="hook massgen_commands of massgen_backend_acme.plugin holds 7, which is no CommandSpec"):
+        with pytest.raises(PluginBroken, match=r"hook massgen_commands of massgen_backend_acme\.plugin holds 7, which is no CommandSpec"):
             plugins.get("backend", "acme")
 
 
@@ -279,7 +297,7 @@ def massgen_middlewares():
     calls.append(1)
     return [MiddlewareSpec(name=name, factory="os:getcwd", around="model") for name in ("slow", "fast")]
 """
-    points = {title: "massgen_backend_acme.plugin" for title in ("backend.acme", "middleware.slow", "middleware.fast")}
+    points = dict.fromkeys(("backend.acme", "middleware.slow", "middleware.fast"), "massgen_backend_acme.plugin")
     plugins = acme(source, points=points).plugins()
     specs = [plugins.get(*title.split(".")) for title in points]
 

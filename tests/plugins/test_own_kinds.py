@@ -122,7 +122,11 @@ def test_a_kind_whose_plugin_is_blocked(referees):
 def test_a_kind_whose_plugin_is_broken(site):
     """The failure of the plugin that defines a kind is what a user of the kind sees; a hook without its kind is refused."""
     site.install("massgen-referee", {"kind.referee": "referee"}, {"referee.py": "1 / 0"})
-    site.install("both", {"referee.strict": "strict", "backend.acme": "strict"}, {"strict.py": STRICT.replace("referee import RefereeSpec", "massgen_core.api import Spec as RefereeSpec").replace(', whistle="long"', "")})
+    site.install(
+        "both",
+        {"referee.strict": "strict", "backend.acme": "strict"},
+        {"strict.py": STRICT.replace("referee import RefereeSpec", "massgen_core.api import Spec as RefereeSpec").replace(', whistle="long"', "")},
+    )
     plugins = site.plugins()
     with pytest.raises(PluginBroken, match=r"kind\.referee of massgen-referee 1\.0 is broken: its hook module referee raised ZeroDivisionError"):
         plugins.get("referee", "strict")
@@ -136,16 +140,32 @@ KIND = 'Kind(name="referee", hook="massgen_referees", spec=RefereeSpec'
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        (KIND, "Kind(name='referees', hook='massgen_referees', spec=RefereeSpec", "its entry point promises 'kind.referee', but hook massgen_kinds of referee yields referees"),
-        (KIND, "Kind(name='backend', hook='massgen_referees', spec=RefereeSpec", "hook massgen_kinds of referee holds the kind 'backend', which exists already"),
+        (
+            KIND,
+            "Kind(name='referees', hook='massgen_referees', spec=RefereeSpec",
+            "its entry point promises 'kind.referee', but hook massgen_kinds of referee yields referees",
+        ),
+        (
+            KIND,
+            "Kind(name='backend', hook='massgen_referees', spec=RefereeSpec",
+            "hook massgen_kinds of referee holds the kind 'backend', which exists already",
+        ),
         (KIND, "Kind(name='kind', hook='massgen_referees', spec=RefereeSpec", "holds the kind 'kind', which exists already"),
         (KIND, "Kind(name='A b', hook='massgen_referees', spec=RefereeSpec", "holds a kind named 'A b'; a kind's name has lower-case letters"),
         (KIND, "Kind(name='referee', hook='massgen_backends', spec=RefereeSpec", "with the hook 'massgen_backends', which has another use"),
         (KIND, "Kind(name='referee', hook='massgen_kinds', spec=RefereeSpec", "with the hook 'massgen_kinds', which has another use"),
-        (KIND, "Kind(name='referee', hook='massgen_umpires', spec=RefereeSpec", "with the hook 'massgen_umpires', which no massgen_hookspecs specifies"),
+        (
+            KIND,
+            "Kind(name='referee', hook='massgen_umpires', spec=RefereeSpec",
+            "with the hook 'massgen_umpires', which no massgen_hookspecs specifies",
+        ),
         (KIND, "Kind(name='referee', hook='massgen_referees', spec=dict", "with the spec class <class 'dict'>; it must inherit from Spec"),
         (KIND, "dict(name='referee'", "which is no Kind; it must return a list of Kind"),
-        ("return [Hooks]", "return Hooks", "hook massgen_hookspecs of referee returned <class 'referee.Hooks'>; it must return a list of modules or classes that specify hooks"),
+        (
+            "return [Hooks]",
+            "return Hooks",
+            "hook massgen_hookspecs of referee returned <class 'referee.Hooks'>; it must return a list of modules or classes that specify hooks",
+        ),
         ("return [Hooks]", "return ['Hooks']", "referee breaks a rule of hooks: ValueError: did not find any 'massgen' hooks in 'Hooks'"),
         ("def massgen_referees", "def massgen_backends", "referee breaks a rule of hooks: ValueError: Hook 'massgen_backends' is already registered"),
     ],
@@ -182,7 +202,11 @@ def test_events_of_a_plugin(site):
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("return [DiceRolled]", "return [7]", "hook massgen_event_types of dice holds 7, which is no subclass of Event; it must return a list of Event classes"),
+        (
+            "return [DiceRolled]",
+            "return [7]",
+            "hook massgen_event_types of dice holds 7, which is no subclass of Event; it must return a list of Event classes",
+        ),
         ('"dice.rolled"', '"run.started"', "holds DiceRolled with the type 'run.started', which is taken"),
         ('"dice.rolled"', '"dice"', "holds DiceRolled with the type 'dice'; a type is written noun.verbed"),
         ("return [DiceRolled]", "return []", "its entry point promises 'events.dice', but hook massgen_event_types of dice yields nothing"),

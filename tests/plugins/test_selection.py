@@ -18,6 +18,8 @@ entries = st.lists(
 items = st.one_of(names, st.sampled_from(["backend.x", "backend.y", "sink.x", "unheard-of"]))
 lists = st.lists(items, max_size=4)
 
+IMPORT = "from massgen_core.api import *\n"
+
 
 @given(entries)
 def test_without_lists_everything_may_be_used(installed):
@@ -76,22 +78,22 @@ def test_distributions_are_matched_as_installers_match_them():
 
 
 @pytest.mark.parametrize(
-    ("allow", "block", "variable", "remedy"),
+    ("lists", "variable", "remedy"),
     [
-        ((), (), "", "backend 'acme' is provided by acme 1.0, which may not be used, because no plugin may (--no-plugins, or an empty allow list)"),
-        (("other",), (), "", "backend 'acme' is provided by acme 1.0, which the allow list does not name; add acme to it"),
-        (None, ("acme",), "", "backend 'acme' is provided by acme 1.0, which the block list forbids; take it out of that list"),
-        (None, ("backend.acme",), "", "backend 'acme' is provided by acme 1.0, which the block list forbids; take it out of that list"),
-        (None, (), "none", "backend 'acme' is provided by acme 1.0, which MASSGEN_PLUGINS=none forbids; unset it, or name acme in it instead"),
-        (None, (), "other", "backend 'acme' is provided by acme 1.0, which MASSGEN_PLUGINS=other does not name; add acme to it"),
-        (None, (), "-acme", "backend 'acme' is provided by acme 1.0, which MASSGEN_PLUGINS=-acme blocks; take it out of that list"),
+        (((), ()), "", "backend 'acme' is provided by acme 1.0, which may not be used, because no plugin may (--no-plugins, or an empty allow list)"),
+        ((("other",), ()), "", "backend 'acme' is provided by acme 1.0, which the allow list does not name; add acme to it"),
+        ((None, ("acme",)), "", "backend 'acme' is provided by acme 1.0, which the block list forbids; take it out of that list"),
+        ((None, ("backend.acme",)), "", "backend 'acme' is provided by acme 1.0, which the block list forbids; take it out of that list"),
+        ((None, ()), "none", "backend 'acme' is provided by acme 1.0, which MASSGEN_PLUGINS=none forbids; unset it, or name acme in it instead"),
+        ((None, ()), "other", "backend 'acme' is provided by acme 1.0, which MASSGEN_PLUGINS=other does not name; add acme to it"),
+        ((None, ()), "-acme", "backend 'acme' is provided by acme 1.0, which MASSGEN_PLUGINS=-acme blocks; take it out of that list"),
     ],
 )
-def test_what_is_forbidden_is_never_imported(site, monkeypatch, allow, block, variable, remedy):
+def test_what_is_forbidden_is_never_imported(site, monkeypatch, lists, variable, remedy):
     """Metadata decides: using a forbidden plugin says who provides it and what forbids it, and its module is not touched."""
     site.install("acme", {"backend.acme": "acme_plugin"}, {"acme_plugin.py": "raise SystemExit('imported')"})
     monkeypatch.setenv("MASSGEN_PLUGINS", variable)
-    plugins = site.plugins(allow=allow, block=block)
+    plugins = site.plugins(allow=lists[0], block=lists[1])
     with pytest.raises(PluginBlocked) as caught:
         plugins.get("backend", "acme")
 
@@ -102,7 +104,7 @@ def test_what_is_forbidden_is_never_imported(site, monkeypatch, allow, block, va
 
 def test_blocking_one_of_two_settles_a_conflict(site):
     """When two distributions claim one name, blocking either leaves the other usable."""
-    source = "from massgen_core.api import *\n@hookimpl\ndef massgen_backends():\n    return [BackendSpec(name='acme', factory='os:getcwd', summary=__name__)]\n"
+    source = f"{IMPORT}@hookimpl\ndef massgen_backends():\n    return [BackendSpec(name='acme', factory='os:getcwd', summary=__name__)]\n"
     site.install("acme-one", {"backend.acme": "acme_one"}, {"acme_one.py": source})
     site.install("acme-two", {"backend.acme": "acme_two"}, {"acme_two.py": source})
 
