@@ -19,7 +19,7 @@ TOOLS = {
     "all": ("hypothesis", "pytest"),
     "docs": ("hypothesis", "pytest"),
     "lowest": ("hypothesis>=6.115", "pytest>=8.3"),
-    "type": ("mypy", "pytest", "types-pyyaml"),
+    "type": ("copier", "mypy", "pytest", "types-pyyaml"),
 }
 FOLDERS = sorted(file.parent for file in (Path(__file__).parent / "plugins").glob("*/pyproject.toml"))
 PLUGINS = {f"plugin-{folder.name.removeprefix('massgen-')}": f"plugins/{folder.name}" for folder in FOLDERS}
