@@ -284,6 +284,13 @@ class App(Protocol):
     def runs(self) -> Path:
         """The folder of all runs."""
 
+    def find_run(self, name: str) -> Path:
+        """Return the folder of a run by its id, the beginning of it, `last`, or a path.
+
+        Raises:
+            UsageProblem: There is none, or several; the message names some.
+        """
+
     def records(self, run: Path) -> Iterator[Record]:
         """Read the journal of a run's folder, in order; memory does not grow with it.
 

@@ -46,6 +46,7 @@ class Outcome:
 
     Attributes:
         reasons: Why agents are out, by agent.
+        run: The run's id; filled in by the program, not by strategies.
     """
 
     status: RunStatus
@@ -53,6 +54,7 @@ class Outcome:
     answer: str = ""
     reason: str = ""
     reasons: Mapping[str, str] = attrs.field(factory=dict)
+    run: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
+
 from massgen_core.coordination import Outcome
 from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, RunStopped, UsageProblem
 from massgen_core.events import Record
@@ -56,6 +58,11 @@ class ConsoleApp:
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return Path(state) / "massgen" / "runs"
 
+    def find_run(self, name: str) -> Path:
+        from massgen_core.cli.run import find_run  # noqa: PLC0415
+
+        return find_run(self.runs, name)
+
     def records(self, run: Path) -> Iterator[Record]:
         from massgen_core.runtime.journal import read  # noqa: PLC0415 - most commands read none
 
@@ -80,7 +87,8 @@ class ConsoleApp:
     def run(self, arguments: argparse.Namespace, question: str, history: Sequence[Message] = ()) -> Outcome:
         from massgen_core.cli.run import conduct  # noqa: PLC0415
 
-        return conduct(arguments, self, question, history).outcome
+        result = conduct(arguments, self, question, history)
+        return attrs.evolve(result.outcome, run=result.folder.name)
 
     def invoke(self, command: Any, arguments: argparse.Namespace) -> int:
         """Run a command; a foreseen error becomes its message and an exit code."""
