@@ -1,7 +1,7 @@
 """Runs that are killed with SIGKILL at random moments and resumed, in real processes on a real disk.
 
-Usage: python killed_runs.py FOLDER KILLS SEED. A parent that has imported everything forks a child for each attempt. The child tells the parent of each
-record through a pipe, after the journal has it; the backend and the tool write down each call when it is made. Prints one JSON object.
+Usage: python killed_runs.py FOLDER KILLS SEED. A parent that has imported everything forks a child for each attempt. The child tells the parent of
+each record through a pipe, after the journal has it; the backend and the tool write down each call when it is made. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from massgen_core.api import (
     StopChunk,
     Task,
     Text,
+    TextChunk,
     Tool,
     ToolCallChunk,
     ToolResult,
@@ -88,8 +89,6 @@ class PaidBackend:
         elif purpose == "vote" and brief:
             yield ToolCallChunk(0, "v", "vote", json.dumps({"agent": brief.candidates[0].label, "reason": "it is right"}))
         else:
-            from massgen_core.api import TextChunk
-
             yield TextChunk("the final answer")
         yield UsageChunk(Usage(input=1, output=1))
         yield StopChunk("stop")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import anyio
 import attrs
-from massgen_testkit.simulation import simulate
 
 from massgen_core.api import (
     Backend,
@@ -41,7 +40,9 @@ from massgen_core.runtime.agent import Agent
 from massgen_core.runtime.conductor import Conductor
 from massgen_core.runtime.emitter import Emitter
 from massgen_core.runtime.toolbox import Toolbox
+from massgen_testkit.simulation import simulate
 
+NO_LIMITS = LimitsConfig()
 SENTENCES = ["blue whales sing", "the answer is 42", "green tea is warm", "stars are far away", "rivers run down to the sea"]
 
 
@@ -156,7 +157,7 @@ def run_once(
     agents: Sequence[str],
     lines: list[bytes],
     *,
-    limits: LimitsConfig = LimitsConfig(),
+    limits: LimitsConfig = NO_LIMITS,
     crash_after: int | None = None,
     seed: int = 0,
 ) -> Outcome | None:
