@@ -1,0 +1,1 @@
+"""A backend that records another one and plays it back."""
