@@ -143,7 +143,7 @@ class DisplaySpec(Spec):
 
 @attrs.frozen(kw_only=True)
 class CommandSpec(Spec):
-    """A subcommand of `massgen`; the factory is called as `factory()` and returns a `Command`."""
+    """A subcommand of `massgen`; the factory is called as `factory()` and returns a `Command`. The name `mcp.list` is typed as `massgen mcp list`."""
 
 
 @attrs.frozen(kw_only=True)

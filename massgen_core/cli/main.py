@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -54,21 +54,51 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     parser, options = _top_parser()
     known, rest = options.parse_known_args(arguments)
-    name = next((word for word in rest if not word.startswith("-")), None)
     plugins = _plugins(known.no_plugins)
+    names = {**BUILT_IN, **_summaries(plugins)}
+    name = _named(rest, names)
     command = _command(name, plugins) if name is not None else None
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for title, summary in (*BUILT_IN.items(), *_summaries(plugins)):
-        sub = subparsers.add_parser(title, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
-        if title == name and command is not None:
-            command.configure(sub)
+    chosen = _add_commands(parser, names, name)
     if name is None and not known.version:
         parser.print_help()
         return 0 if {"-h", "--help"} & set(rest) else 2
-    if name is not None and command is None:
+    if name is not None and command is None and not any(title.startswith(f"{name}.") for title in names):
         return _unknown(name, plugins)
+    if command is not None and chosen is not None:
+        command.configure(chosen)
     parsed = parser.parse_args(arguments)
     return _run(command, parsed, plugins)
+
+
+def _named(words: Sequence[str], names: Mapping[str, str]) -> str | None:
+    """Return the command that the words begin with: one word, or two of a group such as `mcp list`, which is the command `mcp.list`."""
+    if not words or words[0].startswith("-"):
+        return None
+    first = words[0]
+    if first in names or len(words) < 2 or words[1].startswith("-"):
+        return first
+    is_group = any(title.startswith(f"{first}.") for title in names)
+    return f"{first}.{words[1]}" if is_group else first
+
+
+def _add_commands(parser: argparse.ArgumentParser, names: Mapping[str, str], wanted: str | None) -> argparse.ArgumentParser | None:
+    """Add a parser for each command, in groups where names have two parts, and return the wanted one."""
+    chosen = None
+    tops = parser.add_subparsers(title="commands", metavar="COMMAND")
+    groups: dict[str, Any] = {}
+    for title, summary in names.items():
+        group, separator, last = title.rpartition(".")
+        if not separator:
+            target = tops
+        elif group in groups:
+            target = groups[group]
+        else:
+            members = ", ".join(name.removeprefix(f"{group}.") for name in names if name.startswith(f"{group}."))
+            target = groups[group] = tops.add_parser(group, help=members).add_subparsers(title="commands", metavar="COMMAND", required=True)
+        sub = target.add_parser(last, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if title == wanted:
+            chosen = sub
+    return chosen
 
 
 def _top_parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
@@ -92,10 +122,10 @@ def _plugins(is_off: bool) -> Plugins:
     return Plugins.discover(allow=() if is_off else None)
 
 
-def _summaries(plugins: Plugins) -> list[tuple[str, str]]:
+def _summaries(plugins: Plugins) -> dict[str, str]:
     """Return the plugins' commands with their distributions' summaries, which cost no import; a contested name once, since using it is the error."""
     summaries = {entry.name: f"{entry.summary} [{entry.distribution}]".replace("%", "%%") for entry in plugins.entries("command")}
-    return [(name, summary) for name, summary in summaries.items() if name not in BUILT_IN]
+    return {name: summary for name, summary in summaries.items() if name not in BUILT_IN}
 
 
 def _command(name: str, plugins: Plugins) -> Any:
