@@ -22,6 +22,7 @@ class AcmeConfig:
     seconds: float | None = attrs.field(default=None, metadata={"help": "how long to wait\\x1b[2J"})
     headers: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "more headers"})
     twice: int = attrs.field(default=attrs.Factory(lambda self: 2, takes_self=True), metadata={"help": "a default made from others"})
+    fresh: str = attrs.field(factory=lambda: 1 / 0, metadata={"help": "a default that cannot be made"})
     _hidden: int = attrs.field(default=0, init=False)
 
 @hookimpl
@@ -153,6 +154,7 @@ def test_show(acme, capsys):
         "  seconds  float | None       None      how long to wait",
         "  headers  Mapping[str, Any]  {}        more headers",
         "  twice    int                computed  a default made from others",
+        "  fresh    str                computed  a default that cannot be made",
     ]
     assert "massgen_backend_acme.impl" not in sys.modules
 

@@ -114,10 +114,11 @@ def test_a_dependency_that_is_not_there(acme):
     assert str(error).endswith("; install it again with all that it needs: pip install --force-reinstall massgen-backend-acme")
 
 
-def test_a_person_can_still_stop_the_program(acme):
-    """An interrupt while a plugin is imported is the person's, not the plugin's failure."""
+@pytest.mark.parametrize("source", ["raise KeyboardInterrupt", "@hookimpl\ndef massgen_backends():\n    raise KeyboardInterrupt"])
+def test_a_person_can_still_stop_the_program(acme, source):
+    """An interrupt while a plugin is loaded is the person's, not the plugin's failure."""
     with pytest.raises(KeyboardInterrupt):
-        acme("raise KeyboardInterrupt").plugins().get("backend", "acme")
+        acme(source).plugins().get("backend", "acme")
 
 
 @pytest.mark.parametrize("problem", ["RuntimeError('no')", "SystemExit('no')"])
