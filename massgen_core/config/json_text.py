@@ -15,7 +15,7 @@ from massgen_core.errors import ConfigProblem, ConfigProblems
 __all__ = ["parse_json"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,399})(?P<rest>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<rest>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
 _DECODER = json.JSONDecoder()
 _WORDS = {"true": True, "false": False, "null": None}
 
@@ -73,8 +73,8 @@ class _Json:
             if self.text.startswith(word, position):
                 return Node(meaning, place), position + len(word)
         if match := _NUMBER.match(self.text, position):
-            number: Any = float(match[0]) if match["rest"] else int(match[0])
-            if not math.isfinite(number):
+            number: Any = math.inf if len(match[0]) > 400 else float(match[0]) if match["rest"] else int(match[0])
+            if number in (math.inf, -math.inf):
                 raise self.stop("the number is too large", position)
             return Node(number, place), match.end()
         raise self.stop("a value is missing here (text stands in double quotes, and the last item has no comma after it)", position)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
+from massgen_core.config.classes import keys, members, unstructure
 from massgen_core.config.document import parse, read
 from massgen_core.config.migrate import migrate
 from massgen_core.config.sections import PluginConfig, RunConfig
-from massgen_core.config.structure import in_order, keys, members, unstructure
+from massgen_core.config.structure import in_order
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, Place, graft, merge, parse_path, put, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginMissing, PluginProblem
 from massgen_core.specs import PresetSpec
@@ -29,7 +30,7 @@ VARIABLE = "MASSGEN_CONFIG"
 
 T = TypeVar("T")
 
-_AGENT = re.compile(r"(?:(?P<name>[^=:]*)=)?(?P<backend>[^:]+)(?::(?P<model>.*))?", re.DOTALL)
+_AGENT = re.compile(r"(?:(?P<name>[^=:]*)=)?(?P<backend>[^:=]+)(?::(?P<model>.*))?", re.DOTALL)
 
 
 @attrs.frozen(kw_only=True)

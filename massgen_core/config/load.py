@@ -6,14 +6,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import attrs
 
+from massgen_core.config.classes import LISTS, default_of, keys, members
 from massgen_core.config.expand import expand
 from massgen_core.config.layers import Given, Layers, declared
 from massgen_core.config.sections import PluginConfig, RunConfig
-from massgen_core.config.structure import in_order, keys, members, plugin_options, structure, unstructure
+from massgen_core.config.structure import in_order, plugin_options, structure
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, leaves, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginProblem
 
@@ -141,8 +142,7 @@ class _Check:
         except ConfigProblems as error:
             self.problems += error.problems
         except PluginProblem as error:
-            allowed = self.plugins.names(kind)
-            self.wrong(str(error), (*path, "type"), allowed=allowed)
+            self.wrong(str(error), (*path, "type"), allowed=self.plugins.names(kind), cause=error)
 
     def names(self, agents: Any) -> None:
         """Check what no class can: that there are agents, and that their names tell them apart."""
@@ -161,34 +161,36 @@ class _Check:
             elif first.setdefault(name, index) != index:
                 self.wrong(f"agents[{first[name]}] is named {name!r} too; names must differ", path)
 
-    def wrong(self, message: str, path: KeyPath, *, allowed: Sequence[str] = ()) -> None:
+    def wrong(self, message: str, path: KeyPath, *, allowed: Sequence[str] = (), cause: Exception | None = None) -> None:
         place = self.root.at(path)
         problem = ConfigProblem(message, path=show_path(path), source=place.source, line=place.line, column=place.column, allowed=allowed)
+        problem.__cause__ = cause
         self.problems.append(problem)
 
     def filled(self, kind: Any, data: Any, plugin: str = "") -> Any:
         """Return plain data with the defaults of all classes, those of plugins' options included."""
         for part in members(kind):
+            origin = get_origin(part) or part
             if part is PluginConfig and isinstance(data, dict):
-                cls = self.classes.get((plugin, data["type"]))
-                return {"type": data["type"], **(self.filled(cls, {key: data[key] for key in data if key != "type"}) if cls else data)}
-            if attrs.has(part) and isinstance(data, dict):
-                return {
-                    key: self.filled(inner, data[key], field.metadata.get("kind", "")) if key in data else self.filled(inner, _default(field))
-                    for key, (field, inner) in keys(part).items()
-                }
-            if getattr(part, "__origin__", None) is tuple and isinstance(data, list):
-                inner = part.__args__
+                options = {key: data[key] for key in data if key != "type"}
+                return {"type": data["type"], **self.section(self.classes.get((plugin, data["type"])), options)}
+            if attrs.has(origin) and isinstance(data, dict):
+                return self.section(origin, data)
+            if origin in LISTS and isinstance(data, list):
+                inner = get_args(part) or (Any,)
                 return [self.filled(inner[0] if inner[-1] is Ellipsis else inner[index], item, plugin) for index, item in enumerate(data)]
         return data
 
-
-def _default(field: attrs.Attribute[Any]) -> Any:
-    default: Any = field.default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        # One that looks at the other fields could hold a secret of theirs.
-        default = None if default.takes_self else default.factory()
-    return unstructure(default)
+    def section(self, cls: type | None, data: dict[str, Any]) -> dict[str, Any]:
+        if cls is None:
+            return data
+        made = {}
+        for key, (field, kind) in keys(cls).items():
+            # A default that looks at other fields could hold a secret of theirs.
+            value = data[key] if key in data else default_of(field)
+            if value is not attrs.NOTHING:
+                made[key] = self.filled(kind, value, field.metadata.get("kind", ""))
+        return made
 
 
 def _at(data: Any, path: KeyPath) -> Any:

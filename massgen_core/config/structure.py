@@ -7,17 +7,16 @@ of an environment variable as whatever it reads as. Why not cattrs: see the deci
 from __future__ import annotations
 
 import enum
-import functools
 import math
 import re
-import types
 import typing
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import attrs
 
+from massgen_core.config.classes import LISTS, MAPPINGS, is_section, keys, members, said, unstructure
 from massgen_core.config.document import scalar
 from massgen_core.config.sections import PluginConfig
 from massgen_core.config.tree import KeyPath, Node, Place, parse_path, show_path
@@ -26,13 +25,11 @@ from massgen_core.errors import ConfigProblem, ConfigProblems, PluginBroken
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["Expanded", "in_order", "keys", "members", "nearest", "plugin_options", "said", "structure", "unstructure"]
+__all__ = ["Expanded", "in_order", "nearest", "plugin_options", "structure", "unstructure"]
 
 T = TypeVar("T")
 
-_SCALARS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-_LISTS = (tuple, list, frozenset, set, Sequence, Collection, Iterable)
-_MAPPINGS = (dict, Mapping, typing.Mapping)
+_SCALARS = (bool, int, float, str)
 _PLUGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SECRET = re.compile(r"key|token|secret|passw", re.IGNORECASE)
 _YES = dict.fromkeys(("yes", "on", "y", "true"), "true") | dict.fromkeys(("no", "off", "n", "false"), "false")
@@ -98,81 +95,12 @@ def plugin_options(plugins: Plugins, kind: str, config: PluginConfig, *, path: s
     return None if cls is _NoOptions else made
 
 
-def unstructure(value: Any) -> Any:
-    """Return plain data from which `structure` makes an equal value."""
-    if isinstance(value, PluginConfig):
-        return {"type": value.type, **{key: unstructure(option) for key, option in value.options.items()}}
-    cls: type = type(value)
-    if attrs.has(cls):
-        return {key: unstructure(getattr(value, field.name)) for key, (field, _) in keys(cls).items()}
-    if isinstance(value, Mapping):
-        return {key: unstructure(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [unstructure(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted((unstructure(item) for item in value), key=repr)
-    if isinstance(value, enum.Enum):
-        return value.value
-    return str(value) if isinstance(value, Path) else value
-
-
-@functools.cache
-def keys(cls: type) -> Mapping[str, tuple[attrs.Attribute[Any], Any]]:
-    """Return a class's keys, each with its field and its resolved type.
-
-    Raises:
-        TypeError: A field's type cannot be resolved.
-    """
-    try:
-        hints = typing.get_type_hints(cls, include_extras=True)
-    except Exception as error:  # the annotations are a plugin's text, anything can be wrong with them
-        raise TypeError(f"the annotations of {cls.__qualname__} do not resolve: {error}") from error
-    return {field.alias or field.name: (field, hints.get(field.name, Any)) for field in attrs.fields(cls) if field.init}
-
-
-def members(kind: Any) -> tuple[Any, ...]:
-    """Return the types of a union, without Annotated and NewType; a type that is no union is its own only member."""
-    while True:
-        if get_origin(kind) is typing.Annotated:
-            kind = get_args(kind)[0]
-        elif isinstance(kind, typing.NewType):
-            kind = kind.__supertype__
-        else:
-            break
-    if get_origin(kind) in (Union, types.UnionType):
-        return tuple(member for part in get_args(kind) for member in members(part))
-    return (type(None) if kind is None else kind,)
-
-
-def said(kind: Any) -> str:
-    """Return a type in words, for messages and references."""
-    parts = members(kind)
-    if len(parts) > 1:
-        return " or ".join(said(part) for part in sorted(parts, key=lambda part: part is type(None)))
-    (kind,) = parts
-    origin, arguments = get_origin(kind) or kind, get_args(kind)
-    if origin is typing.Literal:
-        return "one of " + ", ".join(str(unstructure(value)) for value in arguments)
-    if kind is PluginConfig:
-        return "a plugin's name, or a mapping with `type`"
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return "one of " + ", ".join(str(member.value) for member in kind)
-    if origin in _LISTS:
-        inner = [argument for argument in arguments if argument is not Ellipsis]
-        return f"a list of {said(inner[0])}" if len(inner) == 1 else "a list"
-    if origin in _MAPPINGS or attrs.has(origin):
-        return f"a mapping to {said(arguments[1])}" if len(arguments) == 2 and arguments[1] is not Any else "a mapping"
-    if kind is type(None):
-        return "null"
-    return "a path" if kind is Path else _SCALARS.get(kind, "anything")
-
-
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return the one of `names` that was probably meant, or an empty text."""
     import difflib  # noqa: PLC0415 - for mistakes only
 
     folded = {other.casefold().replace("-", "_"): other for other in names}
-    found = difflib.get_close_matches(name[:100].casefold().replace("-", "_"), folded, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(name[:100].casefold().replace("-", "_"), folded, n=1)
     return folded[found[0]] if found else ""
 
 
@@ -234,9 +162,9 @@ class _Reader:
             return self.scalar(kind, data, path)
         if origin is typing.Literal:
             return self.choice({value: value for value in arguments}, data, path)
-        if origin in _LISTS:
+        if origin in LISTS:
             return self.sequence(kind, origin, arguments, data, path)
-        if origin in _MAPPINGS:
+        if origin in MAPPINGS:
             return self.mapping(kind, arguments, data, path)
         if kind is PluginConfig:
             return self.plugin(data, path)
@@ -345,7 +273,7 @@ class _Reader:
 
     def unknown(self, key: str, known: Mapping[str, Any], path: KeyPath) -> None:
         near = nearest(key, known)
-        inner = {name: f"{outer}.{name}" for outer, (_, kind) in known.items() for part in members(kind) if _is_section(part) for name in keys(part)}
+        inner = {name: f"{outer}.{name}" for outer, (_, kind) in known.items() for part in members(kind) if is_section(part) for name in keys(part)}
         meant = near or inner.get(nearest(key, inner), "")
         meant = f"did you mean `{meant}`?" if meant else ""
         some = ", ".join(known) if known else "none"
@@ -353,18 +281,14 @@ class _Reader:
         self.wrong(message, (*path, key), key=True, allowed=tuple(known), near=near)
 
 
-def _is_section(kind: Any) -> bool:
-    return bool(attrs.has(kind)) and kind is not PluginConfig
-
-
 def _fits(kind: Any, data: Any) -> bool:
     origin = get_origin(kind) or kind
     if isinstance(data, Mapping):
         if not attrs.has(origin) or kind is PluginConfig:
-            return origin in _MAPPINGS or kind is PluginConfig
+            return origin in MAPPINGS or kind is PluginConfig
         literals = [(key, get_args(part)) for key, (_, part) in keys(origin).items() if get_origin(part) is typing.Literal]
         return all(data[key] in values for key, values in literals if key in data)
-    return origin in _LISTS if isinstance(data, (list, tuple)) else False
+    return origin in LISTS if isinstance(data, (list, tuple)) else False
 
 
 def _hint(kind: Any, data: Any) -> str:

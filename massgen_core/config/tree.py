@@ -120,31 +120,27 @@ def merge(lower: Node, upper: Node) -> Node:
 
 
 def put(root: Node, path: KeyPath, node: Node) -> None:
-    """Set the node at a path, in place; mappings on the way are made where they are missing.
+    """Set the node at a path, in place; mappings and lists on the way are made where they are missing.
 
     Raises:
         ValueError: The path leads through a scalar, or names an item that a list does not have.
     """
-    parent = root
     for position, step in enumerate(path):
-        value = parent.value
         is_last = position == len(path) - 1
+        made = node if is_last else Node([] if path[position + 1] == 0 else {}, node.place, node.place)
+        value = root.value
         if isinstance(value, dict):
             key = str(step)
-            if is_last:
-                value[key] = node
-            else:
-                parent = value.setdefault(key, Node({}, node.place, node.place))
+            if is_last or key not in value:
+                value[key] = made
+            root = value[key]
         elif isinstance(value, list):
             if not isinstance(step, int) or step > len(value):
                 have = f"0 to {len(value) - 1}, and {len(value)} to add one" if value else "none yet, and 0 to add one"
                 raise ValueError(f"{show_path(path[:position])} is a list; name an item by its number ({have}), not by {step!r}")
-            if step == len(value):
-                value.append(Node({}, node.place))
-            if is_last:
-                value[step] = node
-            else:
-                parent = value[step]
+            if is_last or step == len(value):
+                value[step : step + 1] = [made]
+            root = value[step]
         else:
             raise ValueError(f"{show_path(path[:position]) or 'the document'} is a single value; it has no {show_path(path[position:])}")
 

@@ -1,0 +1,179 @@
+"""What can be written in a configuration, as data: rows for references and listings, and JSON Schema for editors."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import json
+import typing
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+import attrs
+
+from massgen_core.config.classes import LISTS, MAPPINGS, default_of, is_section, keys, members, said, unstructure
+from massgen_core.config.sections import PluginConfig, RunConfig
+from massgen_core.errors import PluginProblem
+
+if TYPE_CHECKING:
+    from massgen_core.plugins.manager import Plugins
+
+__all__ = ["Row", "describe", "reference", "schema"]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One key that can be written.
+
+    Attributes:
+        path: The key path below the class, items of lists as `[]`: `agents[].sampling.top_p`.
+        type: The type in words.
+        default: As it would be written in JSON; empty where the key is required.
+        help: What it is for.
+        is_required: It must be written.
+        kind: The kind of plugin that it names, where it names one.
+    """
+
+    path: str
+    type: str
+    default: str = ""
+    help: str = ""
+    is_required: bool = False
+    kind: str = ""
+
+
+def describe(cls: type) -> tuple[Row, ...]:
+    """Return a row for every key of a configuration class, sections followed by their own keys, in the order of the class."""
+    return tuple(_rows(cls, "", ()))
+
+
+def reference(cls: type = RunConfig) -> str:
+    """Return the keys of a class as a table in Markdown."""
+    lines = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for row in describe(cls):
+        default = "required" if row.is_required else f"`{row.default}`" if row.default else ""
+        plugin = f"; plugins of the kind `{row.kind}`" if row.kind else ""
+        cells = (f"`{row.path}`", row.type, default, f"{row.help}{plugin}")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def schema(plugins: Plugins | None = None, cls: type = RunConfig) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a configuration.
+
+    Args:
+        plugins: The plugins whose options it shall describe; each is loaded, and one that fails is described by its name alone.
+        cls: The class of the whole document.
+    """
+    writer = _Writer(plugins)
+    body = writer.section(cls)
+    return {"$schema": DIALECT, "title": "MassGen configuration", **body, "$defs": dict(sorted(writer.definitions.items()))}
+
+
+def _rows(cls: type, prefix: str, outer: tuple[type, ...]) -> Iterator[Row]:
+    outer = (*outer, cls)
+    for key, (field, kind) in keys(cls).items():
+        path = f"{prefix}{key}"
+        default = default_of(field)
+        inside = [(part, path) for part in members(kind)]
+        inside += [(item, f"{path}[]") for part in members(kind) if get_origin(part) in LISTS for item in members(get_args(part)[0])]
+        sections = [(part, at) for part, at in inside if is_section(part) and part not in outer]
+        yield Row(
+            path=path,
+            type=said(kind),
+            default="" if default is attrs.NOTHING or sections else json.dumps(default, ensure_ascii=False),
+            help=field.metadata.get("help", ""),
+            is_required=field.default is attrs.NOTHING,
+            kind=field.metadata.get("kind", ""),
+        )
+        for part, at in sections:
+            yield from _rows(part, f"{at}.", outer)
+
+
+class _Writer:
+    """Writes schemas; what is used more than once goes into `definitions`."""
+
+    def __init__(self, plugins: Plugins | None) -> None:
+        self.plugins = plugins
+        self.definitions: dict[str, Any] = {}
+
+    def section(self, cls: type, *, is_open: bool = False, name: str = "") -> dict[str, Any]:
+        properties: dict[str, Any] = {"type": {"const": name}} if name else {}
+        required = ["type"] if name else []
+        for key, (field, kind) in keys(cls).items():
+            note = {"description": field.metadata["help"]} if field.metadata.get("help") else {}
+            default = default_of(field)
+            if default is not attrs.NOTHING:
+                note["default"] = default
+            properties[key] = {**self.value(kind, field.metadata.get("kind", ""), is_open=is_open), **note}
+            if field.default is attrs.NOTHING:
+                required.append(key)
+        described = {"description": text} if (text := (inspect.getdoc(cls) or "").partition("\n")[0]) else {}
+        needed = {"required": required} if required else {}
+        return {"type": "object", **described, "properties": properties, **needed, "additionalProperties": False}
+
+    def value(self, kind: Any, plugin: str, *, is_open: bool) -> dict[str, Any]:
+        """Return the schema of a type; where `is_open`, a reference to the environment may stand for any scalar."""
+        made = [self.single(part, plugin, is_open=is_open) for part in members(kind)]
+        if is_open and not any(one.get("type") == "string" or one == {} for one in made) and any("type" in one or "enum" in one for one in made):
+            made.append({"type": "string", "pattern": r"\$\{"})
+        return made[0] if len(made) == 1 else {"anyOf": made}
+
+    def single(self, kind: Any, plugin: str, *, is_open: bool) -> dict[str, Any]:
+        origin, arguments = get_origin(kind) or kind, get_args(kind)
+        if kind in _TYPES:
+            return {"type": _TYPES[kind]}
+        if origin is typing.Literal:
+            return {"enum": [unstructure(value) for value in arguments]}
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+            return {"enum": [member.value for member in kind]}
+        if kind is Path:
+            return {"type": "string", "minLength": 1}
+        if kind is PluginConfig:
+            return self.plugin(plugin)
+        if attrs.has(origin):
+            return self.named(origin, is_open=is_open)
+        if origin in LISTS:
+            return self.items(origin, arguments, plugin, is_open=is_open)
+        if origin in MAPPINGS:
+            return {"type": "object", "additionalProperties": self.value(arguments[1], "", is_open=is_open) if len(arguments) == 2 else True}
+        return {}
+
+    def items(self, origin: Any, arguments: tuple[Any, ...], plugin: str, *, is_open: bool) -> dict[str, Any]:
+        if origin is tuple and arguments and arguments[-1] is not Ellipsis:
+            each = [self.value(argument, plugin, is_open=is_open) for argument in arguments]
+            return {"type": "array", "prefixItems": each, "items": False, "minItems": len(each), "maxItems": len(each)}
+        return {"type": "array", "items": self.value(arguments[0] if arguments else Any, plugin, is_open=is_open)}
+
+    def named(self, cls: type, *, is_open: bool) -> dict[str, Any]:
+        name = f"{cls.__module__}.{cls.__qualname__}{'.open' if is_open else ''}"
+        if name not in self.definitions:
+            self.definitions[name] = {}  # the class may hold itself
+            self.definitions[name] = self.section(cls, is_open=is_open)
+        return {"$ref": f"#/$defs/{name}"}
+
+    def plugin(self, kind: str) -> dict[str, Any]:
+        if self.plugins is None or not kind:
+            by_mapping = {"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]}
+            return {"anyOf": [{"type": "string"}, by_mapping]}
+        if kind not in self.definitions:
+            names = self.plugins.names(kind)
+            self.definitions[kind] = {"anyOf": [{"enum": list(names)}, *(self.options(kind, name) for name in names)]}
+        return {"$ref": f"#/$defs/{kind}"}
+
+    def options(self, kind: str, name: str) -> dict[str, Any]:
+        by_name: dict[str, Any] = {"type": "object", "properties": {"type": {"const": name}}, "required": ["type"]}
+        assert self.plugins is not None
+        with suppress(PluginProblem, TypeError):  # a broken plugin is reported where it is used
+            spec = self.plugins.get(kind, name)
+            summary = {"description": spec.summary} if spec.summary else {}
+            if spec.config is None:
+                return {**by_name, **summary, "additionalProperties": False}
+            return {**self.section(spec.config, is_open=True, name=name), **summary}
+        return by_name
