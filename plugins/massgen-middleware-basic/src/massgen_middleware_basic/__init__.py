@@ -1,0 +1,1 @@
+"""Four middlewares around model calls."""
