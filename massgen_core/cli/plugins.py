@@ -11,10 +11,12 @@ from massgen_core.errors import PluginConflict, PluginProblem, UsageProblem
 from massgen_core.plugins import advice
 from massgen_core.plugins.index import GROUP, RESERVED, Entry, parse
 from massgen_core.plugins.known import STARTERS
+from massgen_core.terminal import clean_line
 
 if TYPE_CHECKING:
     from massgen_core.contracts import App
     from massgen_core.plugins.manager import Plugins
+    from massgen_core.plugins.options import Option
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace, app: App) -> int:
         halves = parse(arguments.plugin or "")
         if halves is None or arguments.load:
             raise UsageProblem("say which plugin, as in: massgen plugins show backend.local; `massgen plugins` lists them")
-        return _show(app, *halves, as_json=arguments.json)
+        return _show(app, app.plugins.entry(*halves), as_json=arguments.json)
     if arguments.plugin:
         raise UsageProblem(f"`massgen plugins list` takes no name; did you mean: massgen plugins show {arguments.plugin}")
     problems = _check(app.plugins) if arguments.load else _conflicts(app.plugins)
@@ -96,45 +98,49 @@ def _print(app: App, problems: Mapping[Entry, str], *, is_loaded: bool) -> None:
         app.out(f"{len(entries) - len(problems)} of {len(entries)} plugins work")
 
 
-def _show(app: App, kind: str, name: str, *, as_json: bool) -> int:
-    import attrs  # noqa: PLC0415  only this action needs what it brings
+def _show(app: App, entry: Entry, *, as_json: bool) -> int:
+    facts, tables = _facts(app.plugins, entry)
+    if as_json:
+        rows = [{"class": name, "options": [row._asdict() for row in table]} for name, table in tables.items()]
+        app.out(json.dumps({**facts, "options": rows[0]["options"] if rows else [], "classes": rows[1:]}, indent=2))
+        return 0
+    _table(app, (), [(f"{label}:", value) for label, value in facts.items() if value])
+    for position, (name, table) in enumerate(tables.items()):
+        app.out(f"{name if position else 'options'}:")
+        _table(app, ("  NAME", "TYPE", "DEFAULT", "HELP"), [(f"  {row.name}", *row[1:]) for row in table])
+    if not tables:
+        app.out("options: none")
+    return 0
+
+
+def _facts(plugins: Plugins, entry: Entry) -> tuple[dict[str, str], dict[str, tuple[Option, ...]]]:
+    """Return what is to be said about a plugin, and the options of its config class and of the classes that this one mentions."""
+    import attrs  # noqa: PLC0415  only this action needs what follows
 
     from massgen_core.api import API_VERSION  # noqa: PLC0415
-    from massgen_core.plugins.options import options  # noqa: PLC0415
+    from massgen_core.plugins.options import classes, options  # noqa: PLC0415
     from massgen_core.plugins.rules import show  # noqa: PLC0415
 
-    plugins = app.plugins
-    entry = plugins.entry(kind, name)
+    spec = None if entry.kind in RESERVED else plugins.get(entry.kind, entry.name)
+    provided = plugins.load(entry)
     facts = {
-        "kind": kind,
-        "name": name,
+        "kind": entry.kind,
+        "name": entry.name,
         "contract": f"{GROUP} (this kernel speaks {'.'.join(map(str, API_VERSION))})",
         "distribution": entry.distribution,
         "version": entry.version,
         "summary": entry.summary,
         "module": entry.value,
+        "file": provided.module.__file__ or "",
     }
-    rows: Sequence[Any] = ()
-    if kind in RESERVED:
+    if spec is None:
         plugins.check(entry)
-        provided = plugins.load(entry)
-        facts |= {"kinds": ", ".join(provided.kinds), "events": ", ".join(provided.events)}
-    else:
-        spec = plugins.get(kind, name)
-        facts["file"] = plugins.load(entry).module.__file__ or ""
-        for field in attrs.fields(type(spec)):
-            if field.name not in ("name", "config"):
-                value = getattr(spec, field.name)
-                facts[field.name] = (value if isinstance(value, str) else show(value, 1000)) or facts.get(field.name, "")
-        rows = options(spec.config)
-    if as_json:
-        app.out(json.dumps({**facts, "options": [row._asdict() for row in rows]}, indent=2))
-        return 0
-    _table(app, (), [(f"{label}:", value) for label, value in facts.items() if value])
-    app.out("options:" if rows else "options: none")
-    if rows:
-        _table(app, ("  NAME", "TYPE", "DEFAULT", "HELP"), [(f"  {row[0]}", *row[1:]) for row in rows])
-    return 0
+        return {**facts, "kinds": ", ".join(provided.kinds), "events": ", ".join(provided.events)}, {}
+    for field in attrs.fields(type(spec)):
+        if field.name not in ("name", "config"):
+            value = getattr(spec, field.name)
+            facts[field.name] = (clean_line(value) if isinstance(value, str) else show(value, 1000)) or facts.get(field.name, "")
+    return facts, {found.__name__: options(found) for found in classes(spec.config) if attrs.fields(found)}
 
 
 def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

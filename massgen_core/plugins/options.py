@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import attrs
 
 from massgen_core.plugins.rules import show
 from massgen_core.terminal import clean_line
 
-__all__ = ["Option", "options"]
+__all__ = ["Option", "classes", "options"]
 
 
 class Option(NamedTuple):
@@ -37,6 +38,33 @@ def options(config: type | None) -> tuple[Option, ...]:
         for field in attrs.fields(config)
         if field.init
     )
+
+
+def classes(config: type | None) -> tuple[type, ...]:
+    """Return a config class and the classes of its options' values, each once, in the order in which they are mentioned."""
+    found: dict[type, None] = {}
+    waiting = [config] if config else []
+    while waiting:
+        current = waiting.pop(0)
+        if current not in found:
+            found[current] = None
+            waiting += _mentioned(current)
+    return tuple(found)
+
+
+def _mentioned(config: type) -> list[type]:
+    try:
+        hints = get_type_hints(config)
+    except Exception:  # a name that only type checkers see
+        hints = {}
+    parts = [part for field in attrs.fields(config) for part in _parts(hints.get(field.name))]
+    return [part for part in parts if isinstance(part, type) and attrs.has(part)]
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for argument in get_args(annotation):
+        yield from _parts(argument)
 
 
 def _type(annotation: Any) -> str:

@@ -17,12 +17,17 @@ from typing import Any
 from collections.abc import Mapping, Sequence
 
 @attrs.frozen(kw_only=True)
+class Price:
+    input: float = attrs.field(default=0.0, metadata={"help": "dollars"})
+
+@attrs.frozen(kw_only=True)
 class AcmeConfig:
     model: str = attrs.field(metadata={"help": "which model"})
     seconds: float | None = attrs.field(default=None, metadata={"help": "how long to wait\\x1b[2J"})
     headers: Mapping[str, Any] = attrs.field(factory=dict, metadata={"help": "more headers"})
     twice: int = attrs.field(default=attrs.Factory(lambda self: 2, takes_self=True), metadata={"help": "a default made from others"})
     fresh: str = attrs.field(factory=lambda: 1 / 0, metadata={"help": "a default that cannot be made"})
+    prices: Mapping[str, tuple[Price, ...]] = attrs.field(factory=dict, metadata={"help": "by model"})
     _hidden: int = attrs.field(default=0, init=False)
 
 @hookimpl
@@ -149,12 +154,16 @@ def test_show(acme, capsys):
         "factory:       massgen_backend_acme.impl:open_backend",
         "capabilities:  Capabilities(tools=True, images=False, files=False, reasoning=False, response_schema=False, streaming=True)",
         "options:",
-        "  NAME     TYPE               DEFAULT   HELP",
-        "  model    str                required  which model",
-        "  seconds  float | None       None      how long to wait",
-        "  headers  Mapping[str, Any]  {}        more headers",
-        "  twice    int                computed  a default made from others",
-        "  fresh    str                computed  a default that cannot be made",
+        "  NAME     TYPE                             DEFAULT   HELP",
+        "  model    str                              required  which model",
+        "  seconds  float | None                     None      how long to wait",
+        "  headers  Mapping[str, Any]                {}        more headers",
+        "  twice    int                              computed  a default made from others",
+        "  fresh    str                              computed  a default that cannot be made",
+        "  prices   Mapping[str, tuple[Price, ...]]  {}        by model",
+        "Price:",
+        "  NAME   TYPE   DEFAULT  HELP",
+        "  input  float  0.0      dollars",
     ]
     assert "massgen_backend_acme.impl" not in sys.modules
 
@@ -209,6 +218,16 @@ def test_json(acme, capsys):
         "backend.one of bad-one 1.0 is broken: its hook module bad_one raised SystemExit: never on import",
     ]
     assert shown["options"][0] == {"name": "model", "type": "str", "default": "required", "help": "which model"}
+    assert [row["class"] for row in shown["classes"]] == ["Price"]
+
+
+def test_show_where_annotations_cannot_be_read(acme, capsys):
+    """Options are shown as they are written, even where an annotation names what only type checkers see."""
+    source = GOOD.replace("fresh: str", "fresh: OnlyForCheckers")
+    _, out = run(acme(source).plugins(), capsys, "show", "backend.acme")
+
+    assert "OnlyForCheckers" in out
+    assert "Price:" not in out
 
 
 @pytest.mark.parametrize("arguments", [("show",), ("show", "acme"), ("show", "backend.acme", "--load"), ("list", "backend.acme")])
