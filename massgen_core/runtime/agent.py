@@ -7,7 +7,6 @@ from functools import partial
 from typing import Protocol
 
 import anyio
-import anyio.lowlevel
 import attrs
 
 from massgen_core.config.sections import AgentConfig
@@ -25,9 +24,7 @@ from massgen_core.events import (
     ToolReturned,
     TurnEnded,
     TurnFailed,
-    TurnInjected,
     TurnInterrupted,
-    TurnReplied,
     TurnResponded,
     TurnStarted,
 )
@@ -84,7 +81,7 @@ class Turn:
         self.conversation = Conversation(started, own)
         self._observe, self._new_span, self._idle_seconds = observe, new_span, idle_seconds
         self._scope = anyio.CancelScope()
-        self._wake = anyio.Event()
+        self._wake: anyio.Event | None = None
         self._assembly: Assembly | None = None
         self.is_over = False
 
@@ -105,10 +102,14 @@ class Turn:
     def take(self, event: Event) -> None:
         """Take an event of this turn that the conductor recorded."""
         self.conversation.apply(event)
-        if isinstance(event, TurnEnded | TurnInterrupted | TurnFailed):
+        kind = type(event)
+        if kind is TurnInterrupted:
             self.is_over = True
             self._scope.cancel()
-        if isinstance(event, TurnReplied | TurnEnded | TurnInjected):
+        elif kind is TurnEnded or kind is TurnFailed:
+            self.is_over = True
+        # Whoever waits looks again; most turns never wait, since strategies answer at once.
+        if self._wake is not None:
             self._wake.set()
 
     def _tell(self, event: Event, span: str = "") -> None:
@@ -135,8 +136,6 @@ class Turn:
         with self._scope:
             try:
                 while not self.is_over:
-                    # An interruption that came with the last event must not start another call.
-                    await anyio.lowlevel.checkpoint()
                     await self._step()
             except MassGenError as fault:
                 self._fail(type(fault).__name__, str(fault))
@@ -178,6 +177,7 @@ class Turn:
         else:
             self._wake = anyio.Event()
             await self._wake.wait()
+            self._wake = None
 
     async def _call_model(self) -> None:
         agent, turn = self.key

@@ -47,6 +47,7 @@ __all__ = ["Conductor"]
 
 # So many decisions without anything happening in between are a strategy that goes in circles.
 DECISIONS_AT_ONCE = 10_000
+METERED = frozenset({ModelRequested, ModelAnswered, ModelFailed})
 
 
 class Conductor:
@@ -180,17 +181,18 @@ class Conductor:
 
     def _record(self, event: Event, *, span: str = "", parent: str = "") -> None:
         self._emitter.emit(event, span=span, parent=parent)
-        self._meter.take(event)
+        if type(event) in METERED:
+            self._meter.take(event)
         self._state = self._strategy.apply(self._state, event)
         shown = agent_state(event)
         if shown is not None:
             self._show(*shown)
         if isinstance(event, TurnEnded | TurnInterrupted | TurnFailed):
             self._close(event)
-        if isinstance(event, ModelRequested | ModelAnswered | ModelFailed):
-            for limit in self._meter.reached(event.agent):
+        if type(event) in METERED:
+            for limit in self._meter.reached(event.agent):  # type: ignore[attr-defined]
                 self._record(limit)
-        elif isinstance(event, AnswerGiven | VoteCast) and self._tasks is not None:
+        elif self._emitter.waits and isinstance(event, AnswerGiven | VoteCast) and self._tasks is not None:
             self._tasks.start_soon(self._sync)
 
     async def _sync(self) -> None:

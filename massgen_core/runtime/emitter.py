@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-
 from typing import Protocol
 
 from massgen_core.events import Event, ModelStreamed, Record
@@ -15,6 +14,10 @@ __all__ = ["Emitter", "Keeps"]
 
 class Keeps(Protocol):
     """What keeps records: the journal."""
+
+    @property
+    def waits(self) -> bool:
+        """`durable` has something to wait for."""
 
     def append(self, record: Record) -> None:
         """Keep a record."""
@@ -57,6 +60,11 @@ class Emitter:
         if self._journal is not None:
             self._journal.append(record)
         self.bus.publish(record)
+
+    @property
+    def waits(self) -> bool:
+        """`durable` has something to wait for."""
+        return self._journal is not None and self._journal.waits
 
     async def durable(self) -> None:
         """Return when everything emitted so far survives what the journal's mode promises."""

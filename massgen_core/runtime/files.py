@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ __all__ = ["RunFiles", "transcript"]
 
 
 class RunFiles:
-    """Writes each answer as soon as it is given, the final answer at the end, and the transcript from what happened.
+    """Writes the answers, the final answer and the transcript when the run ends; until then the journal holds them.
 
     Args:
         folder: The run's folder.
@@ -38,26 +38,35 @@ class RunFiles:
 
     def __init__(self, folder: Path, earlier: Iterable[Record] = ()) -> None:
         self._folder = folder
-        self._story: list[str] = [line for record in earlier for line in _story(record.event)]
+        self._events: list[Event] = [record.event for record in earlier if type(record.event) in _STORY]
 
     def write(self, records: Sequence[Record]) -> None:
         """Take a batch of records, as a sink does."""
         for record in records:
             event = record.event
-            self._story.extend(_story(event))
+            if type(event) in _STORY:
+                self._events.append(event)
+                if isinstance(event, RunEnded):
+                    self._finish(event)
+
+    def _finish(self, ended: RunEnded) -> None:
+        answers = self._folder / "answers"
+        answers.mkdir(exist_ok=True)
+        for event in self._events:
             if isinstance(event, AnswerGiven):
-                answers = self._folder / "answers"
-                answers.mkdir(exist_ok=True)
-                (answers / f"{_file_name(event.label)}.md").write_text(event.content, encoding="utf-8", errors="replace")
-            elif isinstance(event, RunEnded):
-                if event.answer:
-                    (self._folder / "answer.md").write_text(event.answer, encoding="utf-8", errors="replace")
-                (self._folder / "transcript.md").write_text("\n".join(self._story), encoding="utf-8", errors="replace")
+                _write(answers / f"{_file_name(event.label)}.md", event.content)
+        if ended.answer:
+            _write(self._folder / "answer.md", ended.answer)
+        _write(self._folder / "transcript.md", _story(self._events))
 
 
 def transcript(records: Iterable[Record]) -> str:
     """Return a readable account of a run, in Markdown."""
-    return "\n".join(line for record in records for line in _story(record.event))
+    return _story(record.event for record in records)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _file_name(text: str) -> str:
@@ -96,7 +105,5 @@ _STORY: Mapping[type[Event], Callable[[Any], str]] = {
 }
 
 
-def _story(event: Event) -> Iterator[str]:
-    words = _STORY.get(type(event))
-    if words is not None:
-        yield words(event)
+def _story(events: Iterable[Event]) -> str:
+    return "\n".join(_STORY[type(event)](event) for event in events if type(event) in _STORY)

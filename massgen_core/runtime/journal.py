@@ -80,9 +80,14 @@ class Journal:
             raise MassGenError(f"the journal {self.path} cannot be written: {error.strerror}; free space and resume the run") from error
         self._written += len(data)
 
+    @property
+    def waits(self) -> bool:
+        """`durable` waits for the disk."""
+        return self._durability == "power"
+
     async def durable(self) -> None:
         """Return when everything appended so far survives what the mode promises. Callers that come together share one sync."""
-        if self._durability != "power":
+        if not self.waits:
             return
         wanted = self._written
         async with self._sync_lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -69,18 +69,16 @@ class Past:
         )
 
 
+_STATES: Mapping[type[Event], Callable[[Any], tuple[str, str]]] = {
+    TurnStarted: lambda event: (event.agent, "presenting" if event.purpose == "present" else "thinking"),
+    ToolCalled: lambda event: (event.agent, "using_tools"),
+    AnswerGiven: lambda event: (event.agent, "answered"),
+    VoteCast: lambda event: (event.voter, "voted"),
+    AgentLeft: lambda event: (event.agent, "out"),
+}
+
+
 def agent_state(event: Event) -> tuple[str, str] | None:
     """Return the agent and the state that people should see after an event; None where it changes nothing."""
-    match event:
-        case TurnStarted():
-            return event.agent, "presenting" if event.purpose == "present" else "thinking"
-        case ToolCalled():
-            return event.agent, "using_tools"
-        case AnswerGiven():
-            return event.agent, "answered"
-        case VoteCast():
-            return event.voter, "voted"
-        case AgentLeft():
-            return event.agent, "out"
-        case _:
-            return None
+    found = _STATES.get(type(event))
+    return None if found is None else found(event)

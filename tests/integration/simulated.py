@@ -53,6 +53,8 @@ class Crash(BaseException):
 class MemoryJournal:
     """Keeps encoded lines, and dies after so many of them."""
 
+    waits = False
+
     def __init__(self, lines: list[bytes], crash_after: int | None = None) -> None:
         self.lines, self._crash_after = lines, crash_after
 
