@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from massgen_core.terminal import clean_line
 
@@ -92,8 +92,8 @@ def read() -> Index:
             name, version, summary = _describe(distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "")
             points = {(point.group, point.name): point.value for point in distribution.entry_points}
         except Exception as problem:  # somebody else's broken file must not end the program
-            text = f"metadata in {distribution} cannot be read ({type(problem).__name__}: {problem}); install that distribution again"
-            problems.append(clean_line(text, 1000))
+            fault = f"{type(problem).__name__}: {problem}"
+            problems.append(clean_line(f"{_whereabouts(distribution)} has metadata that cannot be read ({fault}); install it again", 1000))
             continue
         if normal(name) in seen:
             continue
@@ -111,6 +111,15 @@ def read() -> Index:
         tuple(entry for entry in entries if entry.group != GROUP),
         tuple(sorted(problems)),
     )
+
+
+def _whereabouts(distribution: Any) -> str:
+    """Say which distribution has broken metadata, as far as it tells. Its class has had several names in importlib_metadata."""
+    try:
+        name = _describe(distribution.read_text("METADATA") or "")[0]
+    except Exception:
+        name = "a distribution"
+    return f"{name} in {distribution.locate_file('')}"
 
 
 def _describe(metadata: str) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from massgen_core import api
 from massgen_core.plugins.index import GROUP, Entry, normal, parse, read
 
 kinds = st.from_regex(r"[a-z][a-z0-9_-]*", fullmatch=True)
+TORN = "TypeError: Pair.__new__() missing 1 required positional argument: 'value'"
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]*", fullmatch=True)
 
 
@@ -94,9 +95,10 @@ def test_metadata_that_cannot_be_read_hides_no_other_plugin(site):
     found = site.index()
 
     assert [entry.title for entry in found.entries] == ["backend.acme"]
-    assert len(found.problems) == 2
-    assert all(part in text for part, text in zip(("nameless-1.0.dist-info", "torn-1.0.dist-info"), found.problems, strict=True))
-    assert all("install that distribution again" in text for text in found.problems)
+    assert found.problems == (
+        f"a distribution in {site.folder} has metadata that cannot be read (ValueError: it names no distribution); install it again",
+        f"torn in {site.folder} has metadata that cannot be read ({TORN}); install it again",
+    )
 
 
 def test_metadata_cannot_command_a_terminal(site):
