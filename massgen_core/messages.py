@@ -221,11 +221,11 @@ class Tool:
 class Sampling:
     """How to draw tokens; None leaves the provider's default."""
 
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
+    temperature: float | None = attrs.field(default=None, metadata={"help": "0: the likeliest token each time; higher: more variety"})
+    top_p: float | None = attrs.field(default=None, metadata={"help": "draw from the likeliest tokens that together have this probability"})
+    max_tokens: int | None = attrs.field(default=None, metadata={"help": "tokens of one answer, at most"})
+    seed: int | None = attrs.field(default=None, metadata={"help": "of the draw, where the provider takes one"})
+    stop: tuple[str, ...] = attrs.field(default=(), metadata={"help": "texts at which an answer ends"})
 
 
 @attrs.frozen(kw_only=True)

@@ -97,10 +97,18 @@ def said(kind: Any) -> str:
         return "one of " + ", ".join(str(member.value) for member in kind)
     if origin in LISTS:
         inner = [argument for argument in arguments if argument is not Ellipsis]
-        return f"a list of {said(inner[0])}" if len(inner) == 1 else "a list"
+        return f"a list of {_many(inner[0])}" if len(inner) == 1 else "a list"
     if origin in MAPPINGS or attrs.has(origin):
         return f"a mapping to {said(arguments[1])}" if len(arguments) == 2 and arguments[1] is not Any else "a mapping"
     return _WORDS.get(kind, "anything")
+
+
+def _many(kind: Any) -> str:
+    parts = members(kind)
+    if len(parts) == 1 and is_section(parts[0]):
+        return "mappings"
+    plural = {str: "texts", int: "whole numbers", float: "numbers", Path: "paths", PluginConfig: "plugins (a name, or a mapping with `type`)"}
+    return plural.get(parts[0], said(kind)) if len(parts) == 1 else said(kind)
 
 
 def unstructure(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -108,13 +109,16 @@ class Layers:
     def begin(self, given: Given) -> tuple[list[Node], bool]:
         """Return the preset's and the files' layers, and whether a file was named that stands alone."""
         layers = [self.attempt(lambda: self.preset(given.preset or ""))] if given.preset else []
-        named_file = str(given.file) if given.file else "" if given.preset else self.environment.get(VARIABLE, "")
-        if named_file:
+        by_variable = "" if given.file or given.preset else self.environment.get(VARIABLE, "")
+        named_file = str(given.file) if given.file else by_variable
+        if by_variable and not os.path.isfile(by_variable):
+            self.wrong(f"the file {by_variable} does not exist", VARIABLE, "")
+        elif named_file:
             layers.append(self.attempt(lambda: self.file(Path(named_file), named_file)))
         elif not given.preset:
             user, project = user_file(self.environment), self.folder / PROJECT_FILE
-            layers += [self.attempt(lambda: self.file(user, str(user)))] if user.is_file() else []
-            layers += [self.attempt(lambda: self.project(project))] if project.is_file() else []
+            layers += [self.attempt(lambda: self.file(user, str(user)))] if os.path.isfile(user) else []
+            layers += [self.attempt(lambda: self.project(project))] if os.path.isfile(project) else []
         return [layer for layer in layers if layer is not None], bool(named_file)
 
     def attempt(self, read_layer: Callable[[], T]) -> T | None:

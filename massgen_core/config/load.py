@@ -14,7 +14,7 @@ from massgen_core.config.classes import LISTS, default_of, keys, members
 from massgen_core.config.expand import expand
 from massgen_core.config.layers import Given, Layers, declared
 from massgen_core.config.sections import PluginConfig, RunConfig
-from massgen_core.config.structure import in_order, plugin_options, structure
+from massgen_core.config.structure import in_order, options_class, plugin_options, structure
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, leaves, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginProblem
 
@@ -80,7 +80,7 @@ def load(
         ConfigProblems: Every mistake, in the order of their places; a missing or broken plugin counts as one.
     """
     environment = os.environ if environment is None else environment
-    layers = Layers(plugins, folder or Path.cwd(), environment)
+    layers = Layers(plugins, folder or Path(), environment)
     given = Given(file=file, preset=preset, backend=backend, agents=agents, strategy=strategy, sets=sets)
     root = layers.merged(given)
     if "agents" not in root.value:
@@ -138,7 +138,7 @@ class _Check:
             return  # it is among the problems of the whole already
         try:
             plugin_options(self.plugins, kind, use, path=show_path(path), place=self.root)
-            self.classes[kind, use.type] = self.plugins.get(kind, use.type).config
+            self.classes[kind, use.type] = options_class(self.plugins, kind, use.type)
         except ConfigProblems as error:
             self.problems += error.problems
         except PluginProblem as error:

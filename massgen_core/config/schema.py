@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 import attrs
 
 from massgen_core.config.classes import LISTS, MAPPINGS, default_of, is_section, keys, members, said, unstructure
-from massgen_core.config.sections import PluginConfig, RunConfig
+from massgen_core.config.sections import BUILT_IN, PluginConfig, RunConfig
+from massgen_core.config.structure import options_class
 from massgen_core.errors import PluginProblem
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["Row", "describe", "reference", "schema"]
+__all__ = ["Row", "describe", "schema"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -51,17 +52,6 @@ class Row:
 def describe(cls: type) -> tuple[Row, ...]:
     """Return a row for every key of a configuration class, sections followed by their own keys, in the order of the class."""
     return tuple(_rows(cls, "", ()))
-
-
-def reference(cls: type = RunConfig) -> str:
-    """Return the keys of a class as a table in Markdown."""
-    lines = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
-    for row in describe(cls):
-        default = "required" if row.is_required else f"`{row.default}`" if row.default else ""
-        plugin = f"; plugins of the kind `{row.kind}`" if row.kind else ""
-        cells = (f"`{row.path}`", row.type, default, f"{row.help}{plugin}")
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def schema(plugins: Plugins | None = None, cls: type = RunConfig) -> dict[str, Any]:
@@ -163,7 +153,7 @@ class _Writer:
             by_mapping = {"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]}
             return {"anyOf": [{"type": "string"}, by_mapping]}
         if kind not in self.definitions:
-            names = self.plugins.names(kind)
+            names = sorted({*self.plugins.names(kind), *(name for other, name in BUILT_IN if other == kind)})
             self.definitions[kind] = {"anyOf": [{"enum": list(names)}, *(self.options(kind, name) for name in names)]}
         return {"$ref": f"#/$defs/{kind}"}
 
@@ -171,9 +161,9 @@ class _Writer:
         by_name: dict[str, Any] = {"type": "object", "properties": {"type": {"const": name}}, "required": ["type"]}
         assert self.plugins is not None
         with suppress(PluginProblem, TypeError):  # a broken plugin is reported where it is used
-            spec = self.plugins.get(kind, name)
-            summary = {"description": spec.summary} if spec.summary else {}
-            if spec.config is None:
-                return {**by_name, **summary, "additionalProperties": False}
-            return {**self.section(spec.config, is_open=True, name=name), **summary}
+            cls = options_class(self.plugins, kind, name)
+            if cls is None:
+                return {**by_name, "additionalProperties": False}
+            summary = self.plugins.get(kind, name).summary
+            return {**self.section(cls, is_open=True, name=name), **({"description": summary} if summary else {})}
         return by_name

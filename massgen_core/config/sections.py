@@ -9,7 +9,14 @@ import attrs
 
 from massgen_core.messages import Effort, Sampling
 
-__all__ = ["AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "RunConfig"]
+__all__ = ["BUILT_IN", "AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "RunConfig"]
+
+
+# What the kernel brings itself, without options: kind and name.
+BUILT_IN = frozenset({("display", "plain")})
+
+_POSITIVE = attrs.validators.gt(0)
+_NOT_NEGATIVE = attrs.validators.optional(attrs.validators.ge(0))
 
 
 def _help(text: str, *, kind: str = "", **field: Any) -> Any:
@@ -29,10 +36,10 @@ class PluginConfig:
 class LimitsConfig:
     """What a run, or one agent, may use. Unset: no limit."""
 
-    seconds: float | None = _help("wall time in seconds", default=None)
-    tokens: int | None = _help("tokens of all model calls, input and output", default=None)
-    money: float | None = _help("US dollars of all model calls whose price is known", default=None)
-    calls: int | None = _help("model calls", default=None)
+    seconds: float | None = _help("wall time in seconds", default=None, validator=_NOT_NEGATIVE)
+    tokens: int | None = _help("tokens of all model calls, input and output", default=None, validator=_NOT_NEGATIVE)
+    money: float | None = _help("US dollars of all model calls whose price is known", default=None, validator=_NOT_NEGATIVE)
+    calls: int | None = _help("model calls", default=None, validator=_NOT_NEGATIVE)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,12 +79,14 @@ class RunConfig:
     classifiers: tuple[PluginConfig, ...] = _help("opinions on tool calls", kind="classifier", default=())
     permissions: PermissionsConfig = _help("tool permissions of all agents", default=PermissionsConfig())
     sinks: tuple[PluginConfig, ...] = _help("readers of the run's events", kind="sink", default=())
-    display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain lines", kind="display", default=None)
+    display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain", kind="display", default=None)
     limits: LimitsConfig = _help("what the run may use", default=LimitsConfig())
     durability: Literal["off", "process", "power"] = _help(
         "what the journal survives: nothing, kill -9 of the process, loss of power", default="process"
     )
     seed: int | None = _help("of lots and shuffles; unset: drawn for each run and kept in its journal", default=None)
-    model_idle_seconds: float = _help("seconds of silence after which a model call is given up", default=600.0)
-    tool_seconds: float = _help("seconds after which a tool call is given up", default=300.0)
-    tool_output: int = _help("characters of a tool's output that a model is shown; the rest is kept beside the run", default=40_000)
+    model_idle_seconds: float = _help("seconds of silence after which a model call is given up", default=600.0, validator=_POSITIVE)
+    tool_seconds: float = _help("seconds after which a tool call is given up", default=300.0, validator=_POSITIVE)
+    tool_output: int = _help(
+        "characters of a tool's output that a model is shown; the rest is kept beside the run", default=40_000, validator=_NOT_NEGATIVE
+    )

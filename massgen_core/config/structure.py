@@ -18,14 +18,14 @@ import attrs
 
 from massgen_core.config.classes import LISTS, MAPPINGS, is_section, keys, members, said, unstructure
 from massgen_core.config.document import scalar
-from massgen_core.config.sections import PluginConfig
+from massgen_core.config.sections import BUILT_IN, PluginConfig
 from massgen_core.config.tree import KeyPath, Node, Place, parse_path, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginBroken
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["Expanded", "in_order", "nearest", "plugin_options", "structure", "unstructure"]
+__all__ = ["Expanded", "in_order", "nearest", "options_class", "plugin_options", "structure", "unstructure"]
 
 T = TypeVar("T")
 
@@ -84,15 +84,22 @@ def plugin_options(plugins: Plugins, kind: str, config: PluginConfig, *, path: s
         ConfigProblems: Every mistake in the options.
         PluginProblem: The plugin is missing, broken, blocked or claimed twice.
     """
-    cls = plugins.get(kind, config.type).config
-    if cls is None:
-        cls = _NoOptions
+    cls = options_class(plugins, kind, config.type) or _NoOptions
     try:
         made: Any = structure(cls, config.options, path=path, place=place)
     except TypeError as error:
         message = f"the class of the options of {kind} {config.type!r} cannot be used: {error}; report it to the plugin's authors"
         raise PluginBroken(message, kind=kind, name=config.type) from error
     return None if cls is _NoOptions else made
+
+
+def options_class(plugins: Plugins, kind: str, name: str) -> type | None:
+    """Return the class of a plugin's options, or None where it has none.
+
+    Raises:
+        PluginProblem: The plugin is missing, broken, blocked or claimed twice.
+    """
+    return None if (kind, name) in BUILT_IN else plugins.get(kind, name).config
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

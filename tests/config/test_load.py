@@ -185,7 +185,7 @@ def test_a_name_over_options_of_the_same_plugin_keeps_them(loading: Loading) -> 
         ("agents[1].backend=plain", "agents[1].name", "agent2"),
         ("toolsets[0]=dice", "toolsets[0].type", "dice"),
         ("display=null", "display", None),
-        ("permissions.allow={}", "", "expected a list of text"),
+        ("permissions.allow={}", "", "expected a list of texts"),
         ("agents[0].model=5", "", "put it in quotes"),
         ("agents[5].model=m", "", "name an item by its number (0 to 0, and 1 to add one)"),
         ("agents.one.model=m", "", "agents is a list"),
@@ -216,6 +216,13 @@ def test_the_last_setting_wins(loading: Loading) -> None:
     loaded = loading(agents=["a=plain"], strategy="single", sets=["strategy=consensus", "strategy.answers=1", "strategy.answers=2"])
 
     assert loaded.config.strategy == PluginConfig(type="consensus", options={"answers": 2})
+
+
+def test_a_file_of_the_environment_that_is_gone_says_who_named_it(loading: Loading) -> None:
+    """Nobody remembers what was exported last week."""
+    found = only(loading, environment={"MASSGEN_CONFIG": "/nowhere/x.yaml"})
+
+    assert str(found) == "MASSGEN_CONFIG: the file /nowhere/x.yaml does not exist"
 
 
 # Nothing there
@@ -290,7 +297,7 @@ def test_a_validator_of_a_plugin_speaks_with_the_place_of_its_option(loading: Lo
 def test_agents_are_needed(loading: Loading) -> None:
     """An empty list is no configuration."""
     assert only(loading, config="version: 1\nagents: []\n").message == "at least one agent is needed"
-    assert only(loading, config="version: 1\nagents: 3\n").message == "expected a list of a mapping, not 3"
+    assert only(loading, config="version: 1\nagents: 3\n").message == "expected a list of mappings, not 3"
 
 
 def test_files_that_cannot_be_read_are_all_named(loading: Loading) -> None:
@@ -309,6 +316,18 @@ def test_a_project_cannot_give_itself_permissions(loading: Loading, text: str) -
     assert loading(user=document)
     assert loading(config=document, agents=["a=plain"])
     assert loading(project="version: 1\npermissions: {deny: ['*']}\n").config.permissions.deny == ("*",)
+
+
+def test_the_kernels_own_display_needs_no_plugin(loading: Loading) -> None:
+    """`display: plain` works everywhere, and has no options."""
+    assert loading(sets=["display=plain"]).document["display"] == {"type": "plain"}
+    assert "unknown key 'x'" in only(loading, sets=["display={type: plain, x: 1}"]).message
+
+
+@pytest.mark.parametrize("text", ["limits.calls=-1", "tool_seconds=0", "tool_output=-1"])
+def test_numbers_that_make_no_sense_are_refused(loading: Loading, text: str) -> None:
+    """The kernel's own classes check more than types, too."""
+    assert only(loading, sets=[text]).path == text.partition("=")[0]
 
 
 @pytest.mark.parametrize("name", ["os:system", "massgen_core.cli:main", "../x", "a b", ""])

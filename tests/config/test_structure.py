@@ -183,8 +183,8 @@ def test_any_data_is_structured_or_refused(cls: type, data: Any) -> None:
         ("choice: true", "choice", "expected one of a, b, 1, not true"),
         ("colour: rad", "colour", "expected one of red, blue, not 'rad'; did you mean 'red'?"),
         ("place: 1", "place", "expected a path"),
-        ("names: abc", "names", "expected a list of text, not 'abc'"),
-        ("names: {a: b}", "names", "expected a list of text, not a mapping"),
+        ("names: abc", "names", "expected a list of texts, not 'abc'"),
+        ("names: {a: b}", "names", "expected a list of texts, not a mapping"),
         ("names: [a, 1]", "names[1]", "expected text, not 1"),
         ("pair: [1]", "pair", "expected a list of 2 items, not of 1"),
         ("pair: [1, 2]", "pair[1]", "expected text"),
@@ -298,7 +298,7 @@ def test_what_may_be_secret_is_not_shown() -> None:
 
 def test_types_in_words() -> None:
     """Messages and references name types as people do."""
-    assert said(tuple[int, ...] | None) == "a list of a whole number or null"
+    assert said(tuple[int, ...] | None) == "a list of whole numbers or null"
     assert said(Literal["a"]) == "one of a"
     assert members(Annotated[Port | None, "x"]) == (int, type(None))
 
