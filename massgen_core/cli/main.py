@@ -125,7 +125,8 @@ def _plugins(is_off: bool) -> Plugins:
 def _summaries(plugins: Plugins) -> dict[str, str]:
     """Return the plugins' commands with their distributions' summaries, which cost no import; a contested name once, since using it is the error."""
     summaries = {entry.name: f"{entry.summary} [{entry.distribution}]".replace("%", "%%") for entry in plugins.entries("command")}
-    return {name: summary for name, summary in summaries.items() if name not in BUILT_IN}
+    taken = {*BUILT_IN, *(name for name in summaries if "." not in name)}  # a group cannot have the name of a command
+    return {name: summary for name, summary in summaries.items() if name not in BUILT_IN and name.rpartition(".")[0] not in taken}
 
 
 def _command(name: str, plugins: Plugins) -> Any:

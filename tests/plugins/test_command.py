@@ -276,3 +276,15 @@ def test_two_plugins_with_one_command(site):
     assert (helped.returncode, helped.stderr) == (0, "")
     assert used.returncode == 1
     assert used.stderr.startswith("massgen: command 'hello' is claimed by hello-one 1.0 and by hello-two 1.0; keep one: ")
+
+
+def test_a_command_cannot_take_the_place_of_another(site):
+    """Names that the kernel has, and groups named like a command, harm neither help nor the commands that were there."""
+    points = dict.fromkeys(("command.run", "command.plugins.more", "command.hello", "command.hello.more", "command.tools.one"), "hello")
+    site.install("hello", points, {"hello.py": ""})
+    helped, listed = site.massgen("--help"), site.massgen("plugins")
+
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert "let the agents answer a question" in helped.stdout
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "hello.more" in listed.stdout
