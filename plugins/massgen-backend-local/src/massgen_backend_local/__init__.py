@@ -1,0 +1,1 @@
+"""The backend `local`: a language model inside this process."""

@@ -1,0 +1,159 @@
+"""The backend: finds the model, shares its engine, and streams."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from massgen_backend_local.config import LocalConfig
+from massgen_backend_local.engine import Engine, Job, Settings, acquire, release
+from massgen_backend_local.grammar import CALL_START
+from massgen_backend_local.recipe import Plan, make_plan
+from massgen_backend_local.store import find, models_folder
+from massgen_core.api import (
+    BackendFault,
+    BadRequest,
+    Chunk,
+    Context,
+    ContextTooLong,
+    ModelRequest,
+    ReasoningChunk,
+    StopChunk,
+    TextChunk,
+    Usage,
+    UsageChunk,
+)
+
+__all__ = ["LocalBackend", "open_backend"]
+
+# A call that waits its turn says so this often, so that nobody takes it for dead.
+SIGN_OF_LIFE = 5.0
+# How long a run's end waits for the memory to be free again.
+CLOSING = 5.0
+
+
+@asynccontextmanager
+async def open_backend(config: LocalConfig | None, context: Context) -> AsyncIterator[LocalBackend]:
+    """Open the backend; models are loaded when they are first asked, and freed when the last who used them closes."""
+    backend = LocalBackend(config or LocalConfig())
+    try:
+        yield backend
+    finally:
+        await backend.aclose()
+
+
+class LocalBackend:
+    """Answers with models inside this process. Agents of one process that use the same model and options share it, and take turns."""
+
+    def __init__(self, config: LocalConfig) -> None:
+        self._config = config
+        self._engines: dict[Path, Engine] = {}
+
+    @asynccontextmanager
+    async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
+        """Ask the model."""
+        async with aclosing(self._answer(request)) as chunks:
+            yield chunks
+
+    async def aclose(self) -> None:
+        """Give the models back; those that nobody uses any more are freed."""
+        last = [engine for engine in self._engines.values() if release(engine)]
+        self._engines.clear()
+        with anyio.move_on_after(CLOSING, shield=True):
+            for engine in last:
+                await anyio.to_thread.run_sync(engine.join, abandon_on_cancel=True)
+
+    def _engine(self, path: Path) -> Engine:
+        engine = self._engines.get(path)
+        if engine is None or engine.fault:
+            if engine is not None:
+                release(engine)
+            config = self._config
+            settings = Settings(path=path, threads=config.threads, context=config.context, batch=config.batch, queue=config.queue)
+            engine = self._engines[path] = acquire(settings)
+        return engine
+
+    async def _answer(self, request: ModelRequest) -> AsyncGenerator[Chunk, None]:
+        path = find(request.model, models_folder(self._config.models_folder))
+        plan = make_plan(request, max_tokens=self._config.max_tokens)
+        if plan.body is None:
+            await anyio.lowlevel.checkpoint()
+            yield UsageChunk(Usage())
+            for chunk in plan.finish("", "stop"):
+                yield _named(chunk, path.stem)
+            return
+        engine = self._engine(path)
+        job = Job(f"{request.metadata.get('run', '')}/{request.metadata.get('agent', '')}", plan.body)
+        engine.submit(job)
+        try:
+            async for chunk in _stream(engine, job, plan):
+                yield _named(chunk, path.stem)
+        finally:
+            engine.leave(job)
+
+
+async def _stream(engine: Engine, job: Job, plan: Plan) -> AsyncGenerator[Chunk, None]:
+    """Turn what the engine sends into chunks, and end with those that the plan makes of the whole."""
+    pieces: list[str] = []
+    head, is_shown, stop = "", False, ""
+    while (raw := await _next(engine, job)) is not None:
+        if not raw:
+            yield UsageChunk(Usage())
+            continue
+        if "error" in raw:
+            raise _fault(raw["error"], engine.settings)
+        if "usage" in raw:
+            yield UsageChunk(_usage(raw["usage"]))
+        for choice in raw.get("choices", ()):
+            stop = choice.get("finish_reason") or stop
+            delta = choice.get("delta", {})
+            if reasoning := delta.get("reasoning_content"):
+                yield ReasoningChunk(reasoning)
+            if not (piece := delta.get("content")):
+                continue
+            pieces.append(piece)
+            if is_shown:
+                yield TextChunk(piece)
+            elif plan.streams and len(head) < len(CALL_START):
+                head = (head + piece).lstrip()
+                if not CALL_START.startswith(head[: len(CALL_START)]):
+                    is_shown = True
+                    yield TextChunk("".join(pieces).lstrip())
+    if not stop and not job.is_left:
+        raise BackendFault(f"the local model {engine.settings.path.stem} stopped in the middle of its answer")
+    for chunk in plan.finish("".join(pieces), "length" if stop == "length" else "stop"):
+        yield chunk
+
+
+async def _next(engine: Engine, job: Job) -> Mapping[str, Any] | None:
+    """Wait for what comes next; an empty mapping says that the engine is alive, though it has nothing for this call yet."""
+    while True:
+        pulse = engine.pulse
+        with anyio.move_on_after(SIGN_OF_LIFE):
+            return await job.get()
+        if engine.pulse != pulse or not engine.is_ready:
+            return {}
+
+
+def _usage(raw: Mapping[str, Any]) -> Usage:
+    cached = (raw.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    return Usage(input=raw.get("prompt_tokens", 0) - cached, cached=cached, output=raw.get("completion_tokens", 0))
+
+
+def _fault(error: Mapping[str, Any], settings: Settings) -> BackendFault:
+    if error.get("type") == "exceed_context_size_error":
+        return ContextTooLong(
+            f"this call needs {error.get('n_prompt_tokens', 'more'):,} tokens, the local model {settings.path.stem} holds "
+            f"{error.get('n_ctx', settings.context):,}; raise the option 'context', or ask a shorter question"
+        )
+    return BadRequest(f"the local model {settings.path.stem} does not take this request: {error.get('message', error)}")
+
+
+def _named(chunk: Chunk, model: str) -> Chunk:
+    return StopChunk(chunk.reason, model, chunk.detail) if isinstance(chunk, StopChunk) else chunk

@@ -1,0 +1,252 @@
+"""A loaded model: one thread of its own loads it, answers one call after the other, and frees it.
+
+Event loops never wait for it. Everything that computes is in that thread; what comes of it is handed to the loop that asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+
+from massgen_backend_local.fair import FairQueue, Full
+from massgen_backend_local.gguf import Header, read_header
+from massgen_backend_local.memory import available_bytes
+from massgen_core.api import BackendFault, ModelMissing, Overloaded
+
+__all__ = ["Engine", "Job", "Settings", "acquire", "release"]
+
+# What the runtime takes beside weights and context.
+OVERHEAD = 150_000_000
+# Bytes of read prompts that are kept, so that an agent's vote need not read again what its answer has read.
+PROMPT_CACHE_MIB = 64
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What makes two loaded models the same."""
+
+    path: Path
+    threads: int = 1
+    context: int = 4096
+    batch: int = 32
+    queue: int = 64
+
+
+class Job:
+    """One call: its body goes to the engine's thread, chunks come back to the event loop that made it.
+
+    Args:
+        owner: Whose turn it is counted for.
+        body: A chat completion request, plain data.
+    """
+
+    def __init__(self, owner: str, body: Mapping[str, Any]) -> None:
+        self.owner, self.body = owner, body
+        self.is_left = False
+        # anyio has no call into a loop that does not wait for the loop; waiting here would hang the engine when a loop ends.
+        self._loop = asyncio.get_running_loop()
+        self._items: deque[Mapping[str, Any] | BackendFault | None] = deque()
+        self._wake = anyio.Event()
+
+    def put(self, item: Mapping[str, Any] | BackendFault | None) -> None:
+        """Hand over a chunk, a fault, or None for the end; from the engine's thread."""
+        if not self.is_left:
+            with suppress(RuntimeError):  # the loop is gone, and with it whoever listened
+                self._loop.call_soon_threadsafe(self._arrive, item)
+
+    def _arrive(self, item: Mapping[str, Any] | BackendFault | None) -> None:
+        self._items.append(item)
+        self._wake.set()
+
+    async def get(self) -> Mapping[str, Any] | None:
+        """Wait for the next chunk; None is the end.
+
+        Raises:
+            BackendFault: The call failed.
+        """
+        while not self._items:
+            self._wake = anyio.Event()
+            await self._wake.wait()
+        item = self._items.popleft()
+        if isinstance(item, BackendFault):
+            raise item
+        return item
+
+
+class Engine:
+    """A model, loaded when it is made, and the queue of those who want it.
+
+    Attributes:
+        users: Who holds it; the registry below counts.
+        pulse: Grows with each sign of life.
+        is_ready: The model is loaded.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.users = 0
+        self.pulse = 0
+        self.is_ready = False
+        self.fault: BackendFault | None = None
+        self._queue: FairQueue[Job] = FairQueue(settings.queue)
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._work, name=f"massgen-local {settings.path.stem}")
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Put a call into the queue.
+
+        Raises:
+            Overloaded: The queue is full.
+            BackendFault: The model could not be loaded.
+        """
+        with self._changed:
+            if self.fault:
+                raise self.fault
+            try:
+                self._queue.put(job.owner, job)
+            except Full:
+                name, number = self.settings.path.stem, len(self._queue)
+                raise Overloaded(f"{number} calls wait for the local model {name} already; use fewer agents, or raise the option 'queue'") from None
+            self._changed.notify()
+
+    def leave(self, job: Job) -> None:
+        """Give a call up: it leaves the queue at once, or stops at its next token."""
+        job.is_left = True
+        with self._changed:
+            self._queue.remove(job.owner, job)
+
+    def close(self) -> None:
+        """Tell the thread to free the model and to end."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+
+    def join(self) -> None:
+        """Wait until the model is freed."""
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            server = load(self.settings)
+        except BackendFault as fault:
+            self._fail(fault)
+            return
+        except Exception as defect:  # nobody must wait for a model that will never come
+            self._fail(BackendFault(f"the local model {self.settings.path} cannot be loaded: {type(defect).__name__}: {defect}"))
+            return
+        self.is_ready = True
+        while (job := self._next()) is not None:
+            self._serve(server, job)
+            del job
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while not len(self._queue) and not self._is_over:
+                self._changed.wait(1.0)
+            return None if self._is_over else self._queue.take()
+
+    @property
+    def _is_over(self) -> bool:
+        # A program that ends without closing its backends must not wait for this thread.
+        return self._is_closing or not threading.main_thread().is_alive()
+
+    def _fail(self, fault: BackendFault) -> None:
+        with self._changed:
+            self.fault = fault
+            while len(self._queue):
+                self._queue.take().put(fault)
+
+    def _serve(self, server: Any, job: Job) -> None:
+        def take(chunk: Mapping[str, Any]) -> bool | None:
+            self.pulse += 1
+            job.put(chunk)
+            # True stops the generation.
+            return True if job.is_left or self._is_over else None
+
+        self.pulse += 1
+        try:
+            server.handle_chat_completions(dict(job.body), take)
+        except Exception as defect:  # the runtime's own errors have no common class
+            job.put(BackendFault(f"the local model {self.settings.path.stem} broke: {type(defect).__name__}: {defect}"))
+        job.put(None)
+
+
+def load(settings: Settings) -> Any:
+    """Check a file and load it; blocks for as long as that takes.
+
+    Raises:
+        ModelMissing: The file cannot be used; the message says why.
+        BackendFault: Too little memory.
+    """
+    header = read_header(settings.path)
+    context = min(settings.context, header.context or settings.context)
+    _check_memory(settings.path, header, context)
+    import xllamacpp  # noqa: PLC0415 - a hundred megabytes of machine code
+
+    # A verbosity below 0 silences a library that writes to standard error by itself; errors come back as exceptions.
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(settings.path)
+    parameters.n_parallel, parameters.n_ctx = 1, context
+    parameters.n_batch = parameters.n_ubatch = settings.batch
+    for cpu in (parameters.cpuparams, parameters.cpuparams_batch):
+        # Threads that poll spin at every barrier, and a busy machine then does a tenth of the work.
+        cpu.n_threads, cpu.poll = settings.threads, 0
+    parameters.no_extra_bufts = True  # repacked weights: 0.6 GB more for the same speed
+    parameters.warmup, parameters.verbosity = False, -1
+    parameters.cache_ram_mib = PROMPT_CACHE_MIB
+    # The runtime opens a port on the loopback interface whether it is wanted or not: locked with a key that nobody knows.
+    parameters.port, parameters.api_keys, parameters.n_threads_http = 0, [secrets.token_hex(32)], 1
+    parameters.ui, parameters.endpoint_slots, parameters.offline = False, False, True
+    try:
+        return xllamacpp.Server(parameters)
+    except RuntimeError as error:
+        raise ModelMissing(
+            f"{settings.path} cannot be loaded (architecture {header.architecture or 'unknown'!r}, xllamacpp {xllamacpp.__version__}): the file is "
+            "damaged, or the architecture is not supported; fetch it again, take another model, or upgrade: pip install --upgrade xllamacpp"
+        ) from error
+
+
+def _check_memory(path: Path, header: Header, context: int) -> None:
+    needed, free = header.size + header.cache_bytes(context) + OVERHEAD, available_bytes()
+    if free is not None and needed > free:
+        raise BackendFault(
+            f"too little memory for the local model {path.stem}: it needs {needed / 1e9:.1f} GB with a context of {context:,} tokens, "
+            f"{free / 1e9:.1f} GB are free; close something, lower the option 'context', or take a smaller model (massgen models)"
+        )
+
+
+_lock = threading.Lock()
+_engines: dict[Settings, Engine] = {}
+
+
+def acquire(settings: Settings) -> Engine:
+    """Return the process's one engine of these settings, and count one more user. It begins to load at once, in its own thread."""
+    with _lock:
+        engine = _engines.get(settings)
+        if engine is None or engine.fault:
+            engine = _engines[settings] = Engine(settings)
+        engine.users += 1
+        return engine
+
+
+def release(engine: Engine) -> bool:
+    """Count one user less, and close the engine after the last one; tell whether that was the last."""
+    with _lock:
+        engine.users -= 1
+        if engine.users:
+            return False
+        if _engines.get(engine.settings) is engine:
+            del _engines[engine.settings]
+    engine.close()
+    return True

@@ -1,0 +1,45 @@
+"""What this distribution provides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from massgen_backend_local.config import LocalConfig
+from massgen_core.api import BackendSpec, Capabilities, PresetSpec, hookimpl
+
+# Agents of one model differ by their seeds, their temperature and a line each; long instructions confuse a model this small.
+_STYLES = {
+    "ada": "Answer correctly and briefly.",
+    "ben": "Be precise. Answer in few words.",
+    "cleo": "Think first, then answer briefly.",
+}
+
+
+def _trio(model: str) -> dict[str, Any]:
+    agents = [
+        {"name": name, "backend": "local", "model": model, "system": style, "sampling": {"temperature": 0.7, "seed": seed}}
+        for seed, (name, style) in enumerate(_STYLES.items(), 1)
+    ]
+    return {"version": 1, "agents": agents, "strategy": "consensus"}
+
+
+@hookimpl
+def massgen_backends() -> list[BackendSpec]:
+    return [
+        BackendSpec(
+            name="local",
+            factory="massgen_backend_local.backend:open_backend",
+            summary="a small model inside this process, without a key or a network",
+            config=LocalConfig,
+            capabilities=Capabilities(response_schema=True),
+            catalogue="massgen_backend_local.catalogue:CATALOGUE",
+        )
+    ]
+
+
+@hookimpl
+def massgen_presets() -> list[PresetSpec]:
+    return [
+        PresetSpec(name="default", summary="three agents on the best local model that is pulled", document=_trio("")),
+        PresetSpec(name="quick-local", summary="three agents on the small local model: twice as fast, often wrong", document=_trio("small")),
+    ]

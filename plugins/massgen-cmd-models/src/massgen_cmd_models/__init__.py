@@ -1,0 +1,1 @@
+"""The command `models`: list and fetch the models of installed backends."""
