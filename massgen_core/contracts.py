@@ -308,11 +308,8 @@ class App(Protocol):
     def err(self, text: str) -> None:
         """Write a line to standard error; control sequences are taken out."""
 
-    def add_run_options(self, parser: argparse.ArgumentParser) -> None:
-        """Add the options by which `massgen run` is configured."""
-
     def run(self, arguments: argparse.Namespace, question: str, history: Sequence[Message] = ()) -> Outcome:
-        """Conduct a run as `massgen run` does, with the options of `add_run_options`."""
+        """Conduct a run as `massgen run` does; `arguments` hold its options, which a command gets by `CommandSpec.takes_run_options`."""
 
 
 class Command(Protocol):

@@ -143,7 +143,13 @@ class DisplaySpec(Spec):
 
 @attrs.frozen(kw_only=True)
 class CommandSpec(Spec):
-    """A subcommand of `massgen`; the factory is called as `factory()` and returns a `Command`. The name `mcp.list` is typed as `massgen mcp list`."""
+    """A subcommand of `massgen`; the factory is called as `factory()` and returns a `Command`. The name `mcp.list` is typed as `massgen mcp list`.
+
+    Attributes:
+        takes_run_options: It conducts runs with `App.run`; the options by which `massgen run` is configured are added to its own.
+    """
+
+    takes_run_options: bool = False
 
 
 @attrs.frozen(kw_only=True)

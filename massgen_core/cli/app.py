@@ -79,11 +79,6 @@ class ConsoleApp:
     def err(self, text: str) -> None:
         sys.stderr.write(f"{clean(text)}\n")
 
-    def add_run_options(self, parser: argparse.ArgumentParser) -> None:
-        from massgen_core.cli.run import add_options  # noqa: PLC0415
-
-        add_options(parser)
-
     def run(self, arguments: argparse.Namespace, question: str, history: Sequence[Message] = ()) -> Outcome:
         from massgen_core.cli.run import conduct  # noqa: PLC0415
 

@@ -66,8 +66,21 @@ def _main(arguments: list[str]) -> int:
         return _unknown(name, plugins)
     if command is not None and chosen is not None:
         command.configure(chosen)
+        if name is not None and name not in BUILT_IN:
+            _add_run_options(name, chosen, plugins)
     parsed = parser.parse_args(arguments)
     return _run(command, parsed, plugins)
+
+
+def _add_run_options(name: str, parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options of `massgen run` to a plugin's command that conducts runs."""
+    from massgen_core.specs import CommandSpec  # noqa: PLC0415 - the command's plugin has imported it
+
+    spec = plugins.get("command", name)
+    if isinstance(spec, CommandSpec) and spec.takes_run_options:
+        from massgen_core.cli.run import add_options  # noqa: PLC0415
+
+        add_options(parser)
 
 
 def _named(words: Sequence[str], names: Mapping[str, str]) -> str | None:
