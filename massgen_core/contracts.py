@@ -35,6 +35,8 @@ __all__ = [
     "Context",
     "CredentialStore",
     "Display",
+    "Link",
+    "LinkReport",
     "Middleware",
     "ModelCall",
     "ModelInfo",
@@ -234,6 +236,46 @@ class Toolset(Protocol):
 
     async def call(self, use: ToolUse) -> ToolResult:
         """Call a tool. A tool that fails is a result with `is_error`; broken machinery raises `ToolFault`. Cancellation stops the call."""
+
+
+@attrs.frozen(kw_only=True)
+class LinkReport:
+    """How a link to an MCP server is, or how it ended.
+
+    Attributes:
+        is_open: Messages can be sent.
+        reason: Why it is not open, for a person: `exited with code 1`, `killed by signal 9`, `refused: HTTP 401`.
+        pid: The server's process on this machine, where it has one.
+        exit_code: As `subprocess` gives it; None while it runs and where there is no process.
+        stderr: The last lines that the server wrote to its standard error; untrusted text.
+        status: The last HTTP status, 0 where there is none.
+    """
+
+    is_open: bool
+    reason: str = ""
+    pid: int | None = None
+    exit_code: int | None = None
+    stderr: str = ""
+    status: int = 0
+
+
+class Link(Protocol):
+    """An open link to an MCP server: what a transport's async context manager yields.
+
+    Entering starts or reaches the server, leaving ends it with everything that it started. Both may be cancelled at any point. A frame that cannot be
+    read is an exception among the messages, never the link's end; the end of the link closes `read`.
+    """
+
+    @property
+    def read(self) -> Any:
+        """The stream of messages from the server, as the MCP SDK's client takes it."""
+
+    @property
+    def write(self) -> Any:
+        """The stream of messages to the server, as the MCP SDK's client takes it."""
+
+    def report(self) -> LinkReport:
+        """Say how the link is; quick, at any time, also after its end."""
 
 
 class Classifier(Protocol):

@@ -90,7 +90,7 @@ class BackendSpec(Spec):
 
 @attrs.frozen(kw_only=True)
 class TransportSpec(Spec):
-    """A way to reach an MCP server; the factory returns an async context manager of the two streams that the MCP SDK's client takes."""
+    """A way to reach an MCP server; the factory returns an async context manager of a `Link`."""
 
 
 @attrs.frozen(kw_only=True)
