@@ -148,7 +148,7 @@ def test_any_data_is_structured_or_refused(cls: type, data: Any) -> None:
     """Whatever the data: an instance, or problems with paths."""
     problems: tuple[ConfigProblem, ...] = ()
     try:
-        made = structure(cls, data)
+        made: Any = structure(cls, data)
     except ConfigProblems as error:
         problems, made = error.problems, None
 
