@@ -7,16 +7,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from massgen_core.coordination import Outcome
 from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, RunStopped, UsageProblem
-from massgen_core.events import Record
-from massgen_core.messages import Message
-from massgen_core.plugins.manager import Plugins
 from massgen_core.terminal import clean
+
+if TYPE_CHECKING:
+    from massgen_core.coordination import Outcome
+    from massgen_core.events import Record
+    from massgen_core.messages import Message
+    from massgen_core.plugins.manager import Plugins
 
 __all__ = ["ConsoleApp", "guarded"]
 
