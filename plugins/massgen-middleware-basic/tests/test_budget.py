@@ -21,7 +21,7 @@ from massgen_core.api import (
     Overloaded,
     Usage,
 )
-from massgen_middleware_basic.budget import Budget, Ledger, cost, open_budget
+from massgen_middleware_basic.budget import Budget, Ledger, cost, keep, open_budget
 from massgen_middleware_basic.config import BudgetConfig, Price
 from massgen_testkit import PlainContext
 
@@ -118,20 +118,22 @@ async def test_failed_attempts_count_and_cached_answers_do_not(context: PlainCon
 
 
 async def test_a_resumed_run_goes_on_counting(context: PlainContext) -> None:
-    """Spending is kept beside the run; a damaged file counts as nothing spent."""
+    """Spending is kept beside the run; what a crash tore off counts as nothing, and spoils nothing that comes after it."""
     config = BudgetConfig(tokens=100, agent_money=5)
     await spend(open_budget(config, context), context, Spender(Usage(input=60, cost=1)), times=2)
-    kept = context.folder / "budget" / "spent.json"
+    kept = context.folder / "budget" / "spent.jsonl"
 
     assert await spend(open_budget(config, context), context, Spender(Usage()), times=1)
-    kept.write_text("{")
-    assert not await spend(open_budget(config, context), context, Spender(Usage()), times=1)
+    kept.write_bytes(kept.read_bytes()[:-9])
+    torn = open_budget(config, context)
+    assert not await spend(torn, context, Spender(Usage(input=60)), times=1)
+    assert await spend(open_budget(config, context), context, Spender(Usage()), times=1)
 
 
 async def test_a_folder_that_cannot_be_written_harms_no_run(context: PlainContext, tmp_path: Path) -> None:
     """The calls go on and a notice says what a resumed run will not know."""
     (tmp_path / "file").write_text("")
-    budget = Budget(BudgetConfig(tokens=100), tmp_path / "file" / "spent.json")
+    budget = Budget(BudgetConfig(tokens=100), tmp_path / "file" / "spent.jsonl")
 
     assert await spend(budget, context, Spender(Usage(input=60)))
     assert len(context.records.of(NoticeGiven)) == 1
@@ -183,11 +185,12 @@ def test_a_ledger_refuses_exactly_what_is_used_up(config: BudgetConfig, spent: l
         assert breach is None or f"raise {over[0]!r}" in str(breach)
 
 
-@given(st.dictionaries(st.text(max_size=5), st.integers(0, 10**12), max_size=4), st.dictionaries(st.text(max_size=5), st.floats(0, 1e6), max_size=4))
-def test_a_ledger_is_read_as_it_was_kept(tmp_path_factory: pytest.TempPathFactory, tokens: dict[str, int], money: dict[str, float]) -> None:
+@given(st.lists(st.tuples(st.text(max_size=5), st.integers(0, 10**12), st.floats(0, 1e6)), max_size=8))
+def test_a_ledger_is_read_as_it_was_kept(tmp_path_factory: pytest.TempPathFactory, spent: list[tuple[str, int, float]]) -> None:
     """Whatever was spent comes back from its file."""
-    path = tmp_path_factory.getbasetemp() / "ledger" / "spent.json"
-    ledger = Ledger(tokens, money)
-    ledger.keep(path)
+    path, ledger = tmp_path_factory.mktemp("ledger") / "spent.jsonl", Ledger()
+    for agent, tokens, money in spent:
+        keep(path, agent, tokens, money)
+        ledger.add(agent, tokens, money)
 
     assert Ledger.read(path) == ledger

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -23,12 +23,12 @@ from massgen_core.api import (
 )
 from massgen_middleware_basic.config import BudgetConfig, Price
 
-__all__ = ["Breach", "Budget", "Ledger", "cost", "open_budget"]
+__all__ = ["Breach", "Budget", "Ledger", "cost", "keep", "open_budget"]
 
 
 def open_budget(config: BudgetConfig | None, context: Context) -> Budget:
     """Return a middleware that keeps to a budget; what a resumed run had spent before counts."""
-    return Budget(config or BudgetConfig(), context.folder / "budget" / "spent.json")
+    return Budget(config or BudgetConfig(), context.folder / "budget" / "spent.jsonl")
 
 
 def cost(usage: Usage, price: Price | None) -> float | None:
@@ -83,20 +83,24 @@ class Ledger:
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
-        """Return what was kept; an empty ledger where nothing was."""
+        """Return what was kept; an empty ledger where nothing was. A line that cannot be read counts as nothing."""
+        ledger = cls()
         try:
-            data = json.loads(path.read_bytes())
-            tokens = {str(agent): int(count) for agent, count in data["tokens"].items()}
-            return cls(tokens, {str(agent): float(dollars) for agent, dollars in data["money"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return cls()
+            lines = path.read_bytes().splitlines()
+        except OSError:
+            return ledger
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                spent = json.loads(line)
+                ledger.add(str(spent["agent"]), int(spent["tokens"]), float(spent["money"]))
+        return ledger
 
-    def keep(self, path: Path) -> None:
-        """Write it, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(attrs.asdict(self)))
-        os.replace(new, path)
+
+def keep(path: Path, agent: str, tokens: int, money: float) -> None:
+    """Write what one call used. The line break comes first, so that a line torn by a crash spoils no other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        file.write(b"\n" + json.dumps({"agent": agent, "tokens": tokens, "money": money}).encode())
 
 
 class Budget:
@@ -145,7 +149,7 @@ class Budget:
             call.emit(NoticeGiven(level="warning", text=text, agent=call.agent))
         self._ledger.add(call.agent, usage.total, money or 0.0)
         try:
-            self._ledger.keep(self._path)
+            keep(self._path, call.agent, usage.total, money or 0.0)
         except OSError as error:
             if self._is_new("keep"):
                 text = f"spending cannot be kept for a resumed run: {error.strerror} ({self._path})"
