@@ -57,6 +57,12 @@ def _ended(event: RunEnded) -> str:
     return f"run ended, {event.status}{reason} ({event.seconds:.1f} s, {_count(usage.total, 'token')}{cost})"
 
 
+def _limit(event: LimitReached) -> str:
+    if event.what == "person":
+        return "stopped by a person"
+    return f"{event.agent or 'run'}: limit of {event.limit:g} {_UNITS.get(event.what, event.what)} reached"
+
+
 def _won(event: WinnerChosen) -> str:
     votes = ", ".join(f"{agent} {count}" for agent, count in sorted(event.votes.items(), key=lambda item: -item[1]) if count)
     return f"{event.agent} wins: {event.reason}" + (f" (votes: {votes})" if votes else "")
@@ -88,7 +94,7 @@ _WORDS: Mapping[type[Event], Callable[[Any], str]] = {
     ToolCalled: lambda event: f"{event.agent} uses {event.tool}",
     ToolJudged: _judged,
     ToolApproved: lambda event: f"{event.agent}: {event.tool} {'approved' if event.is_approved else 'refused'} by a person",
-    LimitReached: lambda event: f"{event.agent or 'run'}: limit of {event.limit:g} {_UNITS.get(event.what, event.what)} reached",
+    LimitReached: _limit,
     NoticeGiven: lambda event: f"{event.level}: {f'{event.agent}: ' if event.agent else ''}{event.text}",
     SinkFailed: lambda event: f"warning: sink {event.sink} failed{', and is closed' if event.is_closed else ''}: {event.reason}",
     EventsDropped: lambda event: f"warning: sink {event.sink} lost {_count(event.count, 'record')}",

@@ -158,6 +158,7 @@ def test_what_a_person_should_know_is_described() -> None:
     """Limits name their unit, notices their level and agent, verdicts only what is not simply allowed."""
 
     assert describe(LimitReached(what="time", limit=30)) == "run: limit of 30 seconds reached"
+    assert describe(LimitReached(what="person")) == "stopped by a person"
     assert describe(NoticeGiven(level="warning", text="slow", agent="ben")) == "warning: ben: slow"
     assert describe(AgentLeft(agent="ben", reason="refused")) == "ben is out: refused"
     assert describe(ToolJudged(agent="a", turn=1, call="c", tool="rm", level="allow")) == ""
@@ -203,7 +204,9 @@ async def test_a_question_is_answered_on_the_terminal(terminal: tuple[int, Plain
     os.write(person, typed.encode())
     with anyio.fail_after(10):
         assert await display.ask(QUESTION) == expected
-    shown = os.read(person, 65536).decode()
+    shown = ""
+    while "answer [deny]:" not in shown:
+        shown += os.read(person, 65536).decode()
 
     assert "ben: Run it?" in shown
     assert "rm -r" in shown
