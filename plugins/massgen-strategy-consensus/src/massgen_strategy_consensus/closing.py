@@ -127,4 +127,4 @@ def _reasons(state: State) -> dict[str, str]:
 
 
 def _limit(limit: LimitReached) -> str:
-    return f"the run's limit of {limit.what} ({limit.limit:g}) was reached" if limit.limit else "the run was stopped"
+    return "somebody stopped the run" if limit.what == "person" else f"the run's limit of {limit.what} ({limit.limit:g}) was reached"

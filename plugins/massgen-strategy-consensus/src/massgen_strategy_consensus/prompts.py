@@ -120,19 +120,26 @@ def ask_for_text(state: State, winner: Member) -> Ask:
 
 
 def update(config: ConsensusConfig, state: State, member: Member) -> str:
-    """Return what an agent in the vote must hear of: the answers that it has not seen."""
+    """Return what an agent in the vote must hear of: the answers that are not in its conversation yet; empty where there are none."""
     mark = mark_of(state, member.name)
     news = [
         _quote(mark, label, state.members[name].content)
         for label, name in ballot(config, state, member.name).items()
-        if state.members[name].revised > member.seen
+        if state.members[name].revised > member.sent
     ]
+    if not news:
+        return ""
     return "\n\n".join(["New answers replace earlier ones of the same label:", *news, "Look at all the answers again before you decide."])
 
 
 def remind(config: ConsensusConfig, member: Member, *, is_alone: bool) -> str:
     """Return the reminder after a response without any tool."""
-    if member.purpose == "present" or is_alone:
+    cut = "Your last message was too long and was cut off; be brief. " if member.heard is not None and member.heard.stop == "length" else ""
+    return cut + _todo(config, member, is_alone=is_alone)
+
+
+def _todo(config: ConsensusConfig, member: Member, *, is_alone: bool) -> str:
+    if is_alone:
         return "Write your answer as plain text."
     if member.purpose == "answer":
         return "Your answer does not count yet. Call the tool `new_answer` with your complete answer."

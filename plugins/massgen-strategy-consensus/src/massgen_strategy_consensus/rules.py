@@ -47,8 +47,8 @@ def reply(config: ConsensusConfig, state: State, member: Member, heard: TurnResp
         return Release(agent=member.name, turn=member.turn)
     results = tuple(ToolResult(call=call.id, content=(Text(text=member.objection),), is_error=True) for call in heard.calls)
     texts = [] if heard.calls else [remind(config, member, is_alone=len(state.members) == 1)]
-    if is_stale:
-        texts.append(update(config, state, member))
+    if is_stale and (news := update(config, state, member)):
+        texts.append(news)
     brief = vote_brief(config, state, member) if is_stale else None
     return Reply(agent=member.name, turn=member.turn, results=results, text="\n\n".join(texts), brief=brief)
 

@@ -1,0 +1,15 @@
+"""The laws of strategies, for `consensus`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from massgen_testkit.strategy import StrategySuite
+
+
+class TestConsensus(StrategySuite):
+    name = "consensus"
+    patience: ClassVar[dict[str, bool]] = {"early_stop": False}
+
+    def most_calls(self, agents: int) -> int:
+        return 1 if agents == 1 else 2 * agents + 1
