@@ -40,5 +40,6 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "toolset.mcp": "massgen-mcp-client",
     "transport.http": "massgen-mcp-http",
     "transport.memory": "massgen-mcp-memory",
+    "transport.sse": "massgen-mcp-http",
     "transport.stdio": "massgen-mcp-stdio",
 }
