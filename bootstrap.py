@@ -20,8 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 CONSTRAINTS = ROOT / "constraints.txt"
-QUESTION = "A bat and a ball cost 1.10 dollars together. The bat costs 1 dollar more than the ball. How much does the ball cost?"
-SMALL = "qwen2.5-coder-0.5b"
+QUESTION = "Why is the sky blue, and why is a sunset red?"
 
 # What the first run needs, and nothing more.
 FIRST_RUN = (
@@ -105,10 +104,10 @@ def run(arguments: list[str]) -> int:
     editable = [part for folder in (ROOT, *folders) for part in ("-e", str(folder))]
     programs = environment(ROOT / ".venv-run", editable, [CONSTRAINTS, *(folder / "pyproject.toml" for folder in (ROOT, *folders))])
     massgen = str(programs / "massgen")
-    call([massgen, "models", "pull", *([SMALL] if is_small else [])], failure="the model could not be fetched (the message above says why)")
+    call([massgen, "models", "pull", *(["--small"] if is_small else [])], failure="the model could not be fetched (the message above says why)")
     question = " ".join(words) or QUESTION
     say(f'next time: {os.path.relpath(massgen)} run "QUESTION"')
-    command = [massgen, "run", *(["--model", SMALL] if is_small else []), "--", question]
+    command = [massgen, "run", *(["--preset", "quick-local"] if is_small else []), "--", question]
     sys.stderr.flush()
     os.execv(massgen, command)  # noqa: S606 - no shell; Ctrl-C reaches the run itself
 
