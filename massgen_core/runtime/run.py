@@ -123,6 +123,16 @@ class Job:
             emitter.bus.add(section.type, sink)
 
     async def _work(self, conductor: Conductor, scope: Scope, emitter: Emitter) -> Outcome:
+        try:
+            return await self._supervise(conductor, scope, emitter)
+        except BaseExceptionGroup as group:
+            # Task groups wrap whatever ends them; a foreseen error is one message, however deep it comes from.
+            foreseen = _foreseen(group)
+            if foreseen is None:
+                raise
+            raise foreseen from None
+
+    async def _supervise(self, conductor: Conductor, scope: Scope, emitter: Emitter) -> Outcome:
         outcome: Outcome | None = None
         is_stopped = False
         async with anyio.create_task_group() as tasks:
@@ -154,6 +164,14 @@ class _Teller:
     def write(self, records: Sequence[Record]) -> None:
         for record in records:
             self.seen(record.event)
+
+
+def _foreseen(group: BaseExceptionGroup[BaseException]) -> MassGenError | None:
+    for error in group.exceptions:
+        found = _foreseen(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, MassGenError):
+            return found
+    return None
 
 
 async def _count(received: Any) -> AsyncIterator[tuple[int, Any]]:
