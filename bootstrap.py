@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 CONSTRAINTS = ROOT / "constraints.txt"
-QUESTION = "Why is the sky blue, and why is a sunset red?"
+QUESTION = "Why is the sky blue? Answer in one sentence."
 
 # What the first run needs, and nothing more.
 FIRST_RUN = (
@@ -81,12 +81,12 @@ def environment(folder: Path, requirements: list[str], watched: list[Path]) -> P
     provide_venv()
     say(f"making {folder.name}")
     call([sys.executable, "-m", "venv", "--clear", str(folder)], failure=f"cannot make a virtual environment in {folder}")
-    say(f"installing {', '.join(Path(part).name for part in requirements if part not in {'-e', '.'})}")
+    say(f"installing {', '.join('massgen-core' if part == str(ROOT) else Path(part).name for part in requirements if part != '-e')}")
     pip = [str(programs / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", str(CONSTRAINTS)]
     failure = "pip could not install what is needed; is the package index reachable? (pip's own message is above)"
     if "-e" in requirements:
         # The build backend once, instead of once for each distribution.
-        call([*pip, "hatchling"], failure=failure)
+        call([*pip, "editables", "hatchling"], failure=failure)
         pip.append("--no-build-isolation")
     call([*pip, *requirements], failure=failure)
     stamp.write_text(made_from, encoding="utf-8")

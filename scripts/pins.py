@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ("copier", "hatchling", "mypy", "packaging", "ruff", "towncrier", "tox", "tox-uv", "types-pyyaml", "uv")
+TOOLS = ("copier", "editables", "hatchling", "mypy", "packaging", "ruff", "towncrier", "tox", "tox-uv", "types-pyyaml", "uv")
 
 
 def wanted() -> list[str]:
