@@ -21,6 +21,7 @@ from massgen_core.api import (
     ToolResult,
     ToolReturned,
     TurnFailed,
+    TurnInterrupted,
     UnknownEvent,
     VotesCleared,
 )
@@ -74,6 +75,15 @@ def test_an_agent_that_is_out_stays_out(story: Make) -> None:
     row = board_of(told).agents["ben"]
 
     assert (row.state, row.note, row.since) == ("out", "too many calls", None)
+
+
+def test_a_turn_that_is_not_needed_any_more_leaves_nobody_thinking(story: Make) -> None:
+    """After an interruption an agent stands where it stood before the turn."""
+    told = story().begin().ask().answer().ask(turn=2)
+    told.tell(TurnInterrupted(agent="ben", turn=2, reason="the winner cannot change"))
+    rows = board_of(told).agents
+
+    assert (rows["ben"].state, rows["ben"].since, rows["carl"].state) == ("answered", None, "thinking")
 
 
 def test_a_tool_is_named_while_it_runs(story: Make) -> None:

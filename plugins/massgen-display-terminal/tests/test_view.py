@@ -19,6 +19,7 @@ from massgen_core.api import (
     Record,
     RunEnded,
     RunStarted,
+    TurnStarted,
     VoteCast,
     WinnerChosen,
     clean,
@@ -106,6 +107,14 @@ def test_an_agent_that_is_out_says_why(story: Make) -> None:
     assert "  │ the key was refused" in lines
 
 
+def test_an_agent_that_votes_says_so(story: Make) -> None:
+    """What a turn is for is told, where it is not to think about an answer."""
+    told = story().begin().ask().answer()
+    told.tell(TurnStarted(agent="ben", turn=2, purpose="vote", messages=()), AgentStateChanged(agent="ben", state="thinking"))
+
+    assert any(" ben " in line and "voting" in line for line in drawn(told, 80, 24))
+
+
 def test_the_summary_says_who_won_and_why(story: Make) -> None:
     """Winner, votes with reasons, seconds, calls, tokens and the run's id stay on the screen."""
     lines = [line.plain for line in summary(board_of(story().begin().ask().stream().answer().vote().present().end()), width=80)]
@@ -116,7 +125,7 @@ def test_the_summary_says_who_won_and_why(story: Make) -> None:
         "  anna → ben   names the in-place variant and its price",
         "  ben  → anna  complete, and right about memory",
         "  carl → ben   the only one that answers both halves",
-        "  23.4 s · 4 model calls · 900 tokens · run 20261120-0915-k7",
+        "  23.4s · 4 model calls · 900 tokens · run 20261120-0915-k7",
         "",
     ]
 

@@ -78,6 +78,7 @@ class AgentRow:
     name: str
     place: int = 0
     state: str = "waiting"
+    purpose: str = ""
     note: str = ""
     model: str = ""
     usage: Usage = Usage()
@@ -176,11 +177,15 @@ class Board:
         row.state, row.note = "out", clean_line(event.reason)
 
     def _turn_started(self, event: TurnStarted, at: float) -> None:
-        self.row(event.agent).since = at
+        row = self.row(event.agent)
+        row.since, row.purpose = at, event.purpose
 
     def _turn_over(self, event: TurnEnded | TurnFailed | TurnInterrupted, at: float) -> None:
         row = self.row(event.agent)
         row.spent, row.since = row.seconds(at), None
+        if isinstance(event, TurnInterrupted) and row.state != "out":
+            # Nobody says what an agent does whose turn was not needed any more.
+            row.state, row.note = "answered" if row.answers else "waiting", ""
         if isinstance(event, TurnFailed):
             row.note = clean_line(f"{event.fault}: {event.reason}")
             self.notices.append(describe(event))

@@ -135,7 +135,7 @@ def _figures(board: Board) -> list[str]:
     seconds = board.ended.seconds if board.ended else 0.0
     calls = sum(row.calls for row in board.agents.values())
     figures = [
-        f"{seconds:.1f} s",
+        f"{seconds:.1f}s" if seconds < 60 else _clock(seconds),
         f"{calls} model call{'' if calls == 1 else 's'}",
         _tokens(usage),
         _money(usage),
@@ -240,6 +240,8 @@ def _title(board: Board, row: AgentRow, width: int, now: float) -> Text:
 def _state(board: Board, row: AgentRow, width: int, now: float) -> Text:
     """Say what an agent does, and with enough room for how long and for how many tokens."""
     words = row.state.replace("_", " ")
+    if row.state == "thinking":
+        words = {"vote": "voting", "judge": "judging"}.get(row.purpose, words)
     if row.state == "using_tools" and row.note:
         words = f"uses {row.note}"
     if row.state == "voted" and row.name in board.votes:
