@@ -10,6 +10,7 @@ import anyio.abc
 import attrs
 
 from massgen_core import __version__
+from massgen_core.codec import EVENT_TYPES
 from massgen_core.config.sections import LimitsConfig
 from massgen_core.coordination import Ask, Decision, Declare, Finish, Inject, Interrupt, Outcome, Release, Reply, Strategy, Task
 from massgen_core.errors import MassGenError
@@ -166,17 +167,21 @@ class Conductor:
 
     def observe(self, event: Event, *, span: str = "", parent: str = "") -> None:
         """Put a fact into the journal, let the strategy see it, and carry out what it decides."""
-        if type(event) is ModelStreamed:
+        is_over = self._outcome is not None or self._defect is not None
+        if type(event) is ModelStreamed or (is_over and event.type not in EVENT_TYPES):
+            # What plugins have to say while they are closed belongs into the journal too; it changes nothing any more.
             self._emitter.emit(event, span=span, parent=parent)
             return
-        if self._outcome is not None or self._defect is not None:
+        if is_over:
             return
+        before = self._state
         try:
             self._record(event, span=span, parent=parent)
         except Exception as defect:  # the journal's disk, or a strategy's defect
             self._give_up(defect)
             return
-        if self._tasks is not None and not self._is_settling:
+        # Decisions depend on the state alone: where it is the same, there is nothing to decide.
+        if self._state is not before and self._tasks is not None and not self._is_settling:
             self._settle()
 
     def _record(self, event: Event, *, span: str = "", parent: str = "") -> None:
