@@ -9,6 +9,7 @@ A second call finds what the first one installed and needs no network.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -57,15 +58,24 @@ def can_make_environments() -> bool:
     return True
 
 
-def provide_venv() -> None:
-    """See that `python -m venv` works; on Debian as root, install what it misses."""
-    if can_make_environments():
-        return
-    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    todo = f"this Python cannot make virtual environments: install {package} (for instance: sudo apt-get install {package}) and call again"
+def can_compute() -> bool:
+    """Say whether the library of parallel loops is there, which the embedded model's engine expects on Linux."""
+    if sys.platform != "linux":
+        return True
+    try:
+        ctypes.CDLL("libgomp.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def provide(package: str, reason: str) -> None:
+    """Install a package of the system where that is ours to do (Debian, as root); otherwise say what to install."""
+    todo = f"{reason}: install {package} (on Debian and Ubuntu: sudo apt-get install {package}) and call again"
     if not shutil.which("apt-get") or os.geteuid() != 0:
         raise Stop(todo)
-    say(f"installing {package}, which this Python misses")
+    say(f"installing {package}, since {reason}")
+    os.environ.setdefault("DEBIAN_FRONTEND", "noninteractive")
     call(["apt-get", "update", "-qq"], failure=todo)
     call(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package], failure=todo)
 
@@ -78,7 +88,8 @@ def environment(folder: Path, requirements: list[str], watched: list[Path]) -> P
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == made_from and (programs / "python").exists():
         return programs
     began = time.monotonic()
-    provide_venv()
+    if not can_make_environments():
+        provide(f"python{sys.version_info.major}.{sys.version_info.minor}-venv", "this Python cannot make virtual environments")
     say(f"making {folder.name}")
     call([sys.executable, "-m", "venv", "--clear", str(folder)], failure=f"cannot make a virtual environment in {folder}")
     say(f"installing {', '.join('massgen-core' if part == str(ROOT) else Path(part).name for part in requirements if part != '-e')}")
@@ -103,10 +114,12 @@ def run(arguments: list[str]) -> int:
     folders = [ROOT / "plugins" / name for name in FIRST_RUN]
     editable = [part for folder in (ROOT, *folders) for part in ("-e", str(folder))]
     programs = environment(ROOT / ".venv-run", editable, [CONSTRAINTS, *(folder / "pyproject.toml" for folder in (ROOT, *folders))])
+    if not can_compute():
+        provide("libgomp1", "the embedded model needs libgomp.so.1")
     massgen = str(programs / "massgen")
     call([massgen, "models", "pull", *(["--small"] if is_small else [])], failure="the model could not be fetched (the message above says why)")
     question = " ".join(words) or QUESTION
-    say(f'next time: {os.path.relpath(massgen)} run "QUESTION"')
+    say(f'next time, and for everything else: {massgen} run "QUESTION"')
     command = [massgen, "run", *(["--preset", "quick-local"] if is_small else []), "--", question]
     sys.stderr.flush()
     os.execv(massgen, command)  # noqa: S606 - no shell; Ctrl-C reaches the run itself
