@@ -1,0 +1,120 @@
+"""The options of the toolset `mcp`, and what they come to: one `ServerConfig` for each server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+__all__ = ["BreakerConfig", "EnvironmentConfig", "LogLevel", "McpConfig", "RetryConfig", "SecurityConfig", "ServerConfig"]
+
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "off"]
+
+_AT_LEAST_0 = attrs.validators.ge(0)
+_ABOVE_0 = attrs.validators.gt(0)
+
+
+def _help(text: str, **field: Any) -> Any:
+    return attrs.field(metadata={"help": text}, **field)
+
+
+@attrs.frozen(kw_only=True)
+class BreakerConfig:
+    """When a server is left alone, and for how long."""
+
+    failures: int = _help("failures in a row after which the server is left alone; 0: never", default=3, validator=_AT_LEAST_0)
+    seconds: float = _help("seconds until one call is let through to try", default=30.0, validator=_ABOVE_0)
+    factor: float = _help("after each failed trial the wait is this many times longer", default=2.0, validator=attrs.validators.ge(1))
+    max_seconds: float = _help("seconds of the longest wait", default=300.0, validator=_ABOVE_0)
+
+
+@attrs.frozen(kw_only=True)
+class RetryConfig:
+    """How often and how soon something that failed is tried again."""
+
+    attempts: int = _help("attempts in all; 1: nothing is tried again", default=3, validator=attrs.validators.ge(1))
+    seconds: float = _help("seconds before the second attempt", default=0.5, validator=_AT_LEAST_0)
+    factor: float = _help("each further wait is this many times longer", default=2.0, validator=attrs.validators.ge(1))
+    max_seconds: float = _help("seconds of the longest wait", default=30.0, validator=_AT_LEAST_0)
+    jitter: float = _help(
+        "the part of each wait that is drawn by lot, 0 to 1", default=0.5, validator=attrs.validators.and_(_AT_LEAST_0, attrs.validators.le(1))
+    )
+
+
+@attrs.frozen(kw_only=True)
+class EnvironmentConfig:
+    """Which environment variables a server may be given."""
+
+    allowed: tuple[str, ...] = _help("names, or globs of names, that may be given although a rule forbids them", default=())
+    denied: tuple[str, ...] = _help("names, or globs of names, that may not be given", default=())
+
+
+@attrs.frozen(kw_only=True)
+class SecurityConfig:
+    """What a server's section may ask of this machine."""
+
+    level: Literal["strict", "moderate", "permissive"] = _help("how much is allowed", default="strict")
+    allowed_executables: tuple[str, ...] = _help("commands, by name or path, that may be run beside those of the level", default=())
+    allow_localhost: bool = _help("addresses of this machine may be used", default=False)
+    allow_private: bool = _help("private and link-local addresses may be used", default=False)
+    allowed_hosts: tuple[str, ...] = _help("the only host names that may be used, globs; empty: all", default=())
+    env: EnvironmentConfig = _help("which environment variables the server may be given", default=EnvironmentConfig())
+
+
+@attrs.frozen(kw_only=True)
+class ServerConfig:
+    """One MCP server.
+
+    Attributes:
+        name: As the configuration names it.
+        transport: The name of the transport plugin.
+        options: The transport's own options, checked by its class when it is opened. Never show them: they may hold secrets.
+    """
+
+    name: str = _help("the first half of its tools' names")
+    transport: str = _help("how it is reached: stdio, http, sse, or another transport that is installed")
+    options: Mapping[str, Any] = _help("options of the transport", factory=dict, repr=False)
+    allowed_tools: tuple[str, ...] | None = _help("globs of the tools that agents get; unset: all", default=None)
+    exclude_tools: tuple[str, ...] = _help("globs of tools that agents do not get", default=())
+    protocol: Literal["auto", "legacy", "2026-07-28"] = _help("era of the protocol; auto: found out and remembered", default="auto")
+    keepalive_seconds: float = _help("seconds of silence after which it is asked whether it lives; 0: never", default=60.0, validator=_AT_LEAST_0)
+    connect_seconds: float = _help("seconds to start, connect and agree on a protocol", default=60.0, validator=_ABOVE_0)
+    call_idle_seconds: float = _help("seconds of a call without an answer or progress", default=120.0, validator=_ABOVE_0)
+    call_total_seconds: float = _help("seconds of a call, whatever its progress", default=600.0, validator=_ABOVE_0)
+    breaker: BreakerConfig = _help("when it is left alone", default=BreakerConfig())
+    retry: RetryConfig = _help("what failed is tried again", default=RetryConfig())
+    cache_seconds: float = _help(
+        "seconds for which its list of tools is kept where it says nothing itself; 0: not kept", default=3600.0, validator=_AT_LEAST_0
+    )
+    max_output: int | None = _help(
+        "characters of a result that the model is shown; unset: as the run has it", default=None, validator=attrs.validators.optional(_AT_LEAST_0)
+    )
+    lazy: bool = _help("open it when one of its tools is first needed, where its list of tools is known from before", default=False)
+    shared: bool = _help("agents with the same section share one connection", default=True)
+    trust: bool = _help("believe what it says of its tools: that they only read, or can be repeated", default=False)
+    pin: Literal["off", "report", "refuse"] = _help("what happens to a tool whose definition is not the one of before", default="report")
+    elicitation: bool = _help("it may ask the person questions", default=False)
+    sampling: bool = _help("it may ask the agent's backend for text", default=False)
+    roots: tuple[str, ...] = _help("folders that it is told it may work in; {workspace} is the agent's", default=())
+    log_level: LogLevel = _help("least level of what is logged; debug: with the messages on the wire", default="info")
+    security: SecurityConfig = _help("what its section may ask of this machine", default=SecurityConfig())
+
+
+@attrs.frozen(kw_only=True)
+class McpConfig:
+    """All servers of one agent.
+
+    Attributes:
+        servers: In the order of the configuration; names are unique.
+        search_above: With more tools than this, agents get two tools to find and call them instead of all of them.
+        resources: Agents get a tool that reads resources, where a server has some.
+        prompts: Agents get a tool that fetches prompts, where a server has some.
+        notes: What a person should know about how the configuration was read, as sentences.
+    """
+
+    servers: tuple[ServerConfig, ...] = ()
+    search_above: int = 100
+    resources: bool = True
+    prompts: bool = True
+    notes: tuple[str, ...] = ()
