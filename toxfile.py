@@ -1,7 +1,12 @@
-"""Environments made from the folder listing: `plugin-<name>` for each distribution, and every distribution in those that want them all."""
+"""Environments made from the folder listing: `plugin-<name>` for each distribution, and every distribution in those that want them all.
+
+What the tests of a distribution need beside it stands in the dependency group `test` of its own pyproject.toml.
+"""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +18,23 @@ if TYPE_CHECKING:
     from tox.config.sets import ConfigSet
     from tox.session.state import State
 
+ROOT = Path(__file__).parent
 # The longest first: run-parallel starts them in this order.
-STANDARD = ("all", "lowest", "kernel", "type", "kernel-only", "lint", "docs", "third-party")
-TOOLS = {
-    "all": ("hypothesis", "pytest"),
-    "docs": ("hypothesis", "pytest"),
-    "lowest": ("hypothesis>=6.115", "pytest>=8.3"),
-    "type": ("copier", "mypy", "pytest", "types-pyyaml"),
+STANDARD = ("all", "lowest", "third-party", "kernel", "type", "kernel-only", "lint", "docs")
+EVERYTHING = {"all": (), "docs": (), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
+KIT = "plugins/massgen-testkit"
+PLUGINS = {
+    f"plugin-{file.parent.name.removeprefix('massgen-')}": f"plugins/{file.parent.name}" for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
 }
-FOLDERS = sorted(file.parent for file in (Path(__file__).parent / "plugins").glob("*/pyproject.toml"))
-PLUGINS = {f"plugin-{folder.name.removeprefix('massgen-')}": f"plugins/{folder.name}" for folder in FOLDERS}
+
+
+def deps_of(paths: Iterable[str], tools: Iterable[str] = ()) -> str:
+    """Return the lines that install distributions of this repository, with what their tests need."""
+    lines = dict.fromkeys(tools)
+    for path in (".", *paths):
+        groups = tomllib.loads((ROOT / path / "pyproject.toml").read_text(encoding="utf-8")).get("dependency-groups", {})
+        lines |= dict.fromkeys((f"-e {path}", *groups.get("test", ())))
+    return "\n".join(lines)
 
 
 @impl
@@ -33,9 +45,9 @@ def tox_extend_envs() -> list[str]:
 @impl
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
     core_conf.loaders.insert(0, MemoryLoader(env_list=EnvList([*STANDARD, *PLUGINS])))
-    seeds = state.conf.memory_seed_loaders
-    for name, tools in TOOLS.items():
-        seeds[name].append(MemoryLoader(deps="\n".join(["-e .", *(f"-e {path}" for path in PLUGINS.values()), *tools])))
+    seeds, arguments = state.conf.memory_seed_loaders, state.conf.pos_args(None) or ()
+    seeds["kernel"].append(MemoryLoader(deps=deps_of([KIT])))
+    for name, tools in EVERYTHING.items():
+        seeds[name].append(MemoryLoader(deps=deps_of(PLUGINS.values(), tools)))
     for name, path in PLUGINS.items():
-        deps = "\n".join(["-e .", *sorted({f"-e {path}", "-e plugins/massgen-testkit"}), "hypothesis", "pytest"])
-        seeds[name].append(MemoryLoader(deps=deps, commands=[Command(["pytest", f"{path}/tests", *(state.conf.pos_args(None) or ())])]))
+        seeds[name].append(MemoryLoader(deps=deps_of([path, KIT]), commands=[Command(["pytest", f"{path}/tests", *arguments])]))
