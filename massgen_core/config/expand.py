@@ -15,7 +15,15 @@ __all__ = ["expand"]
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<instead>:-[^}]*)?\})?)")
 
 
-def expand(data: Any, environment: Mapping[str, str], problems: list[ConfigProblem], *, path: KeyPath = (), root: Node | None = None) -> Any:
+def expand(
+    data: Any,
+    environment: Mapping[str, str],
+    problems: list[ConfigProblem],
+    *,
+    path: KeyPath = (),
+    root: Node | None = None,
+    marked: bool = True,
+) -> Any:
     """Return plain data with the references in its texts replaced; keys are left as they are.
 
     Args:
@@ -24,14 +32,15 @@ def expand(data: Any, environment: Mapping[str, str], problems: list[ConfigProbl
         problems: Receives a problem for each variable that is not set and has no text instead.
         path: The key path of `data`, for messages.
         root: The whole document's tree, for the places in messages.
+        marked: Make each text that had a reference an `Expanded`, so that messages show the reference and not its value.
 
     Returns:
-        New data; a text with a reference is an `Expanded`, so that messages can show the reference instead of its value.
+        New data.
     """
     if isinstance(data, Mapping):
-        return {key: expand(value, environment, problems, path=(*path, key), root=root) for key, value in data.items()}
+        return {key: expand(value, environment, problems, path=(*path, key), root=root, marked=marked) for key, value in data.items()}
     if isinstance(data, list):
-        return [expand(value, environment, problems, path=(*path, index), root=root) for index, value in enumerate(data)]
+        return [expand(value, environment, problems, path=(*path, index), root=root, marked=marked) for index, value in enumerate(data)]
     if not isinstance(data, str) or "$" not in data:
         return data
     used = False
@@ -58,4 +67,4 @@ def expand(data: Any, environment: Mapping[str, str], problems: list[ConfigProbl
         problems.append(ConfigProblem(message, path=show_path(path), **where))  # type: ignore[arg-type]
 
     text = _REFERENCE.sub(replaced, data)
-    return Expanded(text, data) if used else text
+    return Expanded(text, data) if used and marked else text

@@ -16,7 +16,7 @@ from massgen_core.config.migrate import migrate
 from massgen_core.config.sections import PluginConfig, RunConfig
 from massgen_core.config.structure import in_order
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, Place, graft, merge, parse_path, put, show_path
-from massgen_core.errors import ConfigProblem, ConfigProblems, PluginMissing, PluginProblem
+from massgen_core.errors import ConfigProblem, ConfigProblems, PluginProblem
 from massgen_core.specs import PresetSpec
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ class Layers:
         place = Place(f"preset {name}")
         try:
             spec = cast(PresetSpec, self.plugins.get("preset", name))
-        except PluginMissing as error:
-            raise ConfigProblems([ConfigProblem(str(error), source="--preset")]) from error
+        except PluginProblem as error:
+            raise ConfigProblems([ConfigProblem(str(error), source=str(place))]) from error
         return self.current(graft(spec.document, place))
 
     def file(self, path: Path, name: str) -> Node:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import attrs
 
-from massgen_core.config.classes import LISTS, default_of, keys, members
+from massgen_core.config.classes import LISTS, MAPPINGS, default_of, keys, members
 from massgen_core.config.expand import expand
 from massgen_core.config.layers import Given, Layers, declared
 from massgen_core.config.sections import PluginConfig, RunConfig
@@ -123,12 +123,12 @@ class _Check:
         """Return the plain data with the environment's values in the options of plugins and providers."""
         data: dict[str, Any] = self.root.plain()
         for path, node, kind, _ in declared(self.root, RunConfig):
-            is_open = any(part is PluginConfig or getattr(part, "__origin__", None) is Mapping for part in members(kind))
+            is_plugin = PluginConfig in members(kind)
+            is_open = is_plugin or any(get_origin(part) in MAPPINGS for part in members(kind))
             if is_open and isinstance(node.value, dict):
                 target = _at(data, path)
-                for key in target:
-                    if key != "type":
-                        target[key] = expand(target[key], environment, self.problems, path=(*path, key), root=self.root)
+                for key in target.keys() - ({"type"} if is_plugin else set()):
+                    target[key] = expand(target[key], environment, self.problems, path=(*path, key), root=self.root, marked=is_plugin)
         return data
 
     def plugin(self, kind: str, data: Any, path: KeyPath) -> None:

@@ -10,7 +10,7 @@ import enum
 import math
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _SCALARS = (bool, int, float, str)
 _PLUGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_SECRET = re.compile(r"key|token|secret|passw", re.IGNORECASE)
+_SECRET = re.compile(r"(?:key|token|secret|passw(?:or)?d|passphrase|authorization|credentials?)$", re.IGNORECASE)
 _YES = dict.fromkeys(("yes", "on", "y", "true"), "true") | dict.fromkeys(("no", "off", "n", "false"), "false")
 _BAD: Any = object()
 
@@ -49,6 +49,9 @@ class Expanded(str):
         made = super().__new__(cls, text)
         made.template = template
         return made
+
+    def __reduce__(self) -> tuple[type[Expanded], tuple[str, str]]:
+        return Expanded, (str(self), self.template)
 
 
 def structure(cls: type[T], data: Any, *, path: str = "", place: Node | None = None) -> T:
@@ -124,9 +127,9 @@ def shown(data: Any, path: KeyPath) -> str:
         return "null"
     if isinstance(data, bool):
         return str(data).lower()
+    if isinstance(data, (str, int, float)) and _is_secret(path):
+        return "what is written there"
     if isinstance(data, str):
-        if any(isinstance(step, str) and _SECRET.search(step) for step in path):
-            return "a text"
         return repr(data if len(data) <= 40 else f"{data[:40]}…")
     if isinstance(data, Mapping):
         return "a mapping"
@@ -273,8 +276,8 @@ class _Reader:
 
     def refused(self, error: Exception, data: Mapping[str, Any], values: Mapping[str, Any], path: KeyPath) -> Any:
         message = str(error.args[0] if error.args else error)
-        for value in _expanded(data):
-            message = message.replace(str(value), value.template)
+        for text, instead in _hidden(data, path):
+            message = message.replace(text, instead)
         named = re.match(r"'(\w+)'", message)
         return self.wrong(message, (*path, named[1]) if named and named[1] in values else path)
 
@@ -316,8 +319,19 @@ def _hint(kind: Any, data: Any) -> str:
     return ""
 
 
-def _expanded(data: Any) -> list[Expanded]:
-    if isinstance(data, Expanded):
-        return [data] if data else []
-    inner = data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ()
-    return [text for item in inner for text in _expanded(item)]
+def _is_secret(path: KeyPath) -> bool:
+    return any(isinstance(step, str) and _SECRET.search(step) for step in path)
+
+
+def _hidden(data: Any, path: KeyPath) -> Iterator[tuple[str, str]]:
+    """Yield the texts that must not be shown, each with what to show instead."""
+    if isinstance(data, Mapping):
+        for key, item in data.items():
+            yield from _hidden(item, (*path, key))
+    elif isinstance(data, (list, tuple)):
+        for item in data:
+            yield from _hidden(item, path)
+    elif isinstance(data, Expanded) and data:
+        yield str(data), data.template
+    elif isinstance(data, (str, int, float)) and len(str(data)) > 3 and _is_secret(path):
+        yield str(data), "***"

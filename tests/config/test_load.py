@@ -109,7 +109,7 @@ def test_an_unknown_preset_names_those_that_exist(loading: Loading) -> None:
     """It is a mistake of the command line."""
     found = only(loading, preset="trio")
 
-    assert found.source == "--preset"
+    assert found.source == "preset trio"
     assert "(installed: default, duo)" in found.message
 
 

@@ -161,6 +161,7 @@ def test_options_may_refer_to_the_environment(loading: Loading) -> None:
     assert options.api_key == "pre-hunter2"
     assert options.headers == {"X": "", "Y": "full"}
     assert agent.options == {"user": "hunter2"}
+    assert type(agent.options["user"]) is str
     assert agent.system == "costs $5, ${NOT_EXPANDED}"
     assert "hunter2" not in str(loaded.document)
     assert "hunter2" not in render(loaded)

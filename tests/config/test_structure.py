@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import enum
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType
@@ -68,6 +70,12 @@ class Everything:
     port: Port = Port(1)
     noted: Annotated[int, "note"] = 0
     plugin: PluginConfig | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Locked:
+    token: str = ""
+    password: str = attrs.field(default="", validator=attrs.validators.matches_re("[A-Z]*"))
 
 
 @attrs.frozen(kw_only=True)
@@ -294,6 +302,17 @@ def test_a_text_of_the_environment_is_read_as_a_plain_value_and_never_shown() ->
 def test_what_may_be_secret_is_not_shown() -> None:
     """A value of the wrong type under a telling key is not repeated."""
     assert "hunter2" not in problem(Everything, "table: {api_key: hunter2}").message
+    assert "31415" not in problem(Locked, "token: 31415").message
+    assert "hunter2" not in problem(Locked, "password: hunter2").message
+    assert "'many'" in problem(Everything, "table: {max_tokens: many}").message
+
+
+def test_a_text_of_the_environment_can_be_copied() -> None:
+    """Plugins may copy their options as they like."""
+    text = Expanded("a", "${A}")
+
+    assert copy.deepcopy({"k": text})["k"].template == "${A}"
+    assert json.dumps([text]) == '["a"]'
 
 
 def test_types_in_words() -> None:
