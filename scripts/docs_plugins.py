@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
 
-import attrs
 from docs_markdown import NOTE, ROOT, Doc, cell, code, table
 
 from massgen_core.api import KINDS
 from massgen_core.cli.main import BUILT_IN, EPILOG
+from massgen_core.config.schema import describe
 from massgen_core.config.sections import RunConfig
+from massgen_core.plugins.index import Entry
 from massgen_core.plugins.manager import Plugins
 
 PARTS = {
@@ -27,66 +26,33 @@ PARTS = {
 }
 
 
-def yaml_of(value: Any) -> str:
-    """Return a default as it would be written in a configuration; empty where nothing is set."""
-    if value is attrs.NOTHING:
-        return "required"
-    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
-        value = value.factory()
-    if value is None:
-        return ""
-    if attrs.has(type(value)):
-        value = {key: item for key, item in attrs.asdict(value).items() if item not in (None, (), {}, "")}
-    return json.dumps(list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value, default=str)
+def keys_of(cls: type) -> str:
+    """Return the table of what can be written in a configuration of a class."""
+    rows = describe(cls)
+    return table(
+        ("key", "what is written", "default", "meaning"),
+        [(code(row.path), cell(row.type), "required" if row.is_required else code(row.default), cell(row.help)) for row in rows],
+    )
 
 
-def help_of(cls: type, field: Any) -> str:
-    """Return what is said of a configuration's field: its help, or the line in its class's docstring."""
-    return str(field.metadata.get("help", "") or Doc(cls.__doc__ or "").names.get(field.name, ""))
-
-
-def options(cls: Any) -> list[tuple[str, str, str, str]]:
-    kinds = {name: str(kind) for name, kind in cls.__annotations__.items()}
-    rows = []
-    for field in attrs.fields(cls):
-        if field.init:
-            kind = kinds.get(field.name, str(field.type))
-            rows.append((code(field.name), code(kind), code(yaml_of(field.default)), cell(help_of(cls, field))))
-    return rows
-
-
-def sections(cls: Any, seen: list[type]) -> list[type]:
-    """Return a configuration class and those of its fields, each once, from the outside in."""
-    seen.append(cls)
-    waiting = list(get_type_hints(cls).values())
-    while waiting:
-        kind = waiting.pop(0)
-        waiting += get_args(kind)
-        if isinstance(kind, type) and attrs.has(kind) and kind not in seen:
-            sections(kind, seen)
-    return seen
-
-
-def options_of(cls: Any, title: str) -> Iterator[str]:
-    for section in sections(cls, []):
-        yield title if section is cls else f"#### `{section.__name__}`"
-        yield Doc(section.__doc__ or "").text
-        yield table(("key", "type", "default", "meaning"), options(section))
+def configured(plugins: Plugins) -> Iterator[tuple[str, Entry, type]]:
+    """Yield each plugin that has options: its kind, who provides it, and its class."""
+    for kind in (kind.name for kind in KINDS):
+        for entry in plugins.entries(kind):
+            config = plugins.get(kind, entry.name).config
+            if config is not None:
+                yield kind, entry, config
 
 
 def configuration(plugins: Plugins) -> Iterator[str]:
-    yield "A configuration is a YAML document with these keys. A plugin is named alone, `backend: local`, or with options, `backend: {type: local}`."
-    for number, section in enumerate(sections(RunConfig, [])):
-        yield "## The document" if number == 0 else f"### `{section.__name__}`"
-        yield Doc(section.__doc__ or "").text
-        yield table(("key", "type", "default", "meaning"), options(section))
+    yield "A configuration is a YAML document with these keys; `[]` stands for each item of a list."
+    yield keys_of(RunConfig)
     yield "## Options of plugins"
-    for kind in (kind.name for kind in KINDS):
-        for entry in plugins.entries(kind):
-            spec = plugins.get(kind, entry.name)
-            if spec.config is not None:
-                yield from options_of(spec.config, f"### {kind} `{entry.name}`")
-                yield f"From `{entry.distribution}`: {entry.summary}"
+    yield "A plugin is named alone, `backend: local`, or with its options beside `type`, `backend: {type: local, ...}`."
+    for kind, entry, config in configured(plugins):
+        yield f"### {kind} `{entry.name}`"
+        yield f"From [{entry.distribution}](../../plugins/{entry.distribution}/README.md). {Doc(config.__doc__ or '').text}"
+        yield keys_of(config)
 
 
 def actions(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, str]]:

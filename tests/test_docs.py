@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-import attrs
 import pytest
 
 import massgen_core.api
 from massgen_core.api import KINDS, Event
+from massgen_core.config.schema import describe
 from massgen_core.config.sections import RunConfig
 from massgen_core.plugins.manager import Plugins
 
@@ -146,13 +146,11 @@ def test_every_event_says_what_happened() -> None:
 @pytest.mark.usefixtures("reference")
 def test_every_key_of_a_configuration_has_its_help() -> None:
     """Of the kernel's sections and of every installed plugin's options."""
-    from docs_plugins import help_of, sections  # noqa: PLC0415 - the fixture makes it importable
+    from docs_plugins import configured  # noqa: PLC0415 - the fixture makes it importable
 
-    plugins = Plugins.discover()
-    specs = [plugins.get(kind.name, name) for kind in KINDS for name in plugins.names(kind.name)]
-    classes = [section for cls in (RunConfig, *(spec.config for spec in specs if spec.config)) for section in sections(cls, [])]
+    classes = [("", RunConfig), *((f"{kind}.{entry.name}: ", config) for kind, entry, config in configured(Plugins.discover()))]
 
-    assert [f"{cls.__module__}.{cls.__name__}.{field.name}" for cls in classes for field in attrs.fields(cls) if not help_of(cls, field)] == []
+    assert [f"{title}{row.path}" for title, cls in classes for row in describe(cls) if not row.help] == []
 
 
 @pytest.mark.usefixtures("reference")
