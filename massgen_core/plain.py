@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from massgen_core.contracts import Question
 from massgen_core.events import (
@@ -36,6 +36,9 @@ from massgen_core.events import (
     WinnerChosen,
 )
 from massgen_core.terminal import clean, clean_line
+
+if TYPE_CHECKING:
+    import anyio
 
 __all__ = ["PlainDisplay", "describe"]
 
@@ -117,6 +120,7 @@ class PlainDisplay:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._began: float | None = None
+        self._asking: anyio.Lock | None = None
 
     def write(self, records: Sequence[Record]) -> None:
         """Write the records' lines, each with the seconds since the run's first record."""
@@ -130,10 +134,20 @@ class PlainDisplay:
             self._show("".join(lines))
 
     async def ask(self, question: Question) -> str:
-        """Ask on the terminal; return the default where standard input or the stream is none, at its end, and after three wrong answers."""
+        """Ask on the terminal; return the default where standard input or the stream is none, at its end, and after three wrong answers.
+
+        Questions that come together wait for each other.
+        """
         if not (self._stream.isatty() and sys.stdin is not None and sys.stdin.isatty()):
             return question.default
         import anyio  # noqa: PLC0415 - most runs never ask
+
+        self._asking = self._asking or anyio.Lock()
+        async with self._asking:
+            return await self._answer(question)
+
+    async def _answer(self, question: Question) -> str:
+        import anyio  # noqa: PLC0415
 
         self._show(_question_text(question))
         for _ in range(3):

@@ -225,6 +225,25 @@ async def test_a_question_can_be_cancelled(terminal: tuple[int, PlainDisplay]) -
 
 
 @pytest.mark.anyio
+async def test_questions_wait_for_each_other(terminal: tuple[int, PlainDisplay]) -> None:
+    """Two agents that ask at once get an answer each."""
+    person, display = terminal
+    answers: list[str] = []
+
+    async def ask() -> None:
+        answers.append(await display.ask(QUESTION))
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            tasks.start_soon(ask)
+            os.write(person, b"2\n")
+            os.write(person, b"3\n")
+
+    assert answers == ["allow once", "allow always"]
+
+
+@pytest.mark.anyio
 async def test_free_text_is_cleaned(terminal: tuple[int, PlainDisplay]) -> None:
     """A question without options takes any text."""
     person, display = terminal
