@@ -83,11 +83,14 @@ def _steps(folder: Path, app: ConsoleApp) -> Iterator[tuple[Record, Any, str]]:
 
 
 def _strategy(folder: Path, app: ConsoleApp, started: Any) -> tuple[Strategy, Any]:
-    from massgen_core.config.load import load  # noqa: PLC0415
+    from massgen_core.config.document import read  # noqa: PLC0415
+    from massgen_core.config.sections import RunConfig  # noqa: PLC0415
+    from massgen_core.config.structure import structure  # noqa: PLC0415
     from massgen_core.coordination import Task  # noqa: PLC0415
     from massgen_core.runtime.run import open_strategy  # noqa: PLC0415
 
-    strategy = open_strategy(app.plugins, load(app.plugins, file=folder / "config.yaml").config.strategy)
+    # Only the strategy is needed: neither the run's backends nor its environment have to be here.
+    strategy = open_strategy(app.plugins, structure(RunConfig, read(folder / "config.yaml").plain()).strategy)
     task = Task(question=started.question, seed=started.seed, history=started.history)
     return strategy, strategy.start(task, started.agents)
 

@@ -31,14 +31,14 @@ def run(arguments: argparse.Namespace, app: ConsoleApp) -> int:
     task, earlier, ended = recorded(folder, app.plugins)
     if ended is not None:
         raise UsageProblem(f"run {folder.name} has ended ({ended.status}); look at it with: massgen show {folder.name}")
-    config = load(app.plugins, file=folder / "config.yaml").config
+    loaded = load(app.plugins, file=folder / "config.yaml")
     job = Job(
         run=folder.name,
         folder=folder,
         task=task,
-        config=config,
-        plugins=app.plugins,
-        display=None if arguments.quiet else open_display(arguments.display, config, app),
+        config=loaded.config,
+        plugins=loaded.plugins,
+        display=None if arguments.quiet else open_display(arguments.display, loaded.config, loaded.plugins),
         earlier=earlier,
         catches_signals=True,
     )

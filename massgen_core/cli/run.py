@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from massgen_core.config.sections import RunConfig
     from massgen_core.contracts import Display
     from massgen_core.coordination import Outcome
+    from massgen_core.plugins.manager import Plugins
     from massgen_core.runtime.run import Job
 
 __all__ = ["Finished", "add_options", "conduct", "configure", "find_run", "finish", "finished", "open_display", "run"]
@@ -99,7 +100,7 @@ def conduct(arguments: argparse.Namespace, app: ConsoleApp, question: str, histo
     )
     for warning in loaded.warnings:
         app.err(f"massgen: {warning}")
-    display = None if arguments.quiet else open_display(arguments.display, loaded.config, app)
+    display = None if arguments.quiet else open_display(arguments.display, loaded.config, loaded.plugins)
     folder = make_folder(app.runs)
     (folder / "config.yaml").write_text(render(loaded), encoding="utf-8")
     seed = loaded.config.seed if loaded.config.seed is not None else random.SystemRandom().getrandbits(32)
@@ -108,7 +109,7 @@ def conduct(arguments: argparse.Namespace, app: ConsoleApp, question: str, histo
         folder=folder,
         task=Task(question=question, seed=seed, history=tuple(history)),
         config=loaded.config,
-        plugins=app.plugins,
+        plugins=loaded.plugins,
         display=display,
         catches_signals=True,
     )
@@ -127,19 +128,19 @@ def finished(job: Job) -> Finished:
     return Finished(outcome=outcome, folder=job.folder, usage=last.usage if last else Usage(), seconds=last.seconds if last else 0.0)
 
 
-def open_display(name: str | None, config: RunConfig, app: ConsoleApp) -> Display:
+def open_display(name: str | None, config: RunConfig, plugins: Plugins) -> Display:
     """Return the display that was asked for, or the best one that is installed; plain lines where standard error is no terminal."""
     from massgen_core.config.sections import PluginConfig  # noqa: PLC0415
     from massgen_core.config.structure import plugin_options  # noqa: PLC0415
     from massgen_core.plain import PlainDisplay  # noqa: PLC0415
 
     section = PluginConfig(type=name) if name else config.display
-    if section is None and sys.stderr.isatty() and "terminal" in app.plugins.names("display"):
+    if section is None and sys.stderr.isatty() and "terminal" in plugins.names("display"):
         section = PluginConfig(type="terminal")
     if section is None or section.type == "plain":
         return PlainDisplay()
-    options = plugin_options(app.plugins, "display", section, path="display")
-    display: Display = app.plugins.factory("display", section.type)(options, None)
+    options = plugin_options(plugins, "display", section, path="display")
+    display: Display = plugins.factory("display", section.type)(options, None)
     return display
 
 

@@ -49,12 +49,13 @@ _ADVICE = (
 )
 
 
-def read(path: Path, *, name: str = "") -> Node:
-    """Read a file, as JSON where its name ends in `.json`, as YAML otherwise.
+def read(path: Path, *, name: str = "", comments: bool = False) -> Node:
+    """Read a file, as JSON where its name ends in `.json` or `.jsonc`, as YAML otherwise.
 
     Args:
         path: The file.
         name: What problems call it; its path where empty.
+        comments: JSON may hold comments and trailing commas, as it may in `.jsonc`.
 
     Raises:
         ConfigProblems: It cannot be read or is not a document.
@@ -69,24 +70,25 @@ def read(path: Path, *, name: str = "") -> Node:
         raise _problem(f"the file does not exist{there}", Place(source)) from None
     except OSError as error:
         raise _problem(f"the file cannot be read: {error.strerror or error}", Place(source)) from None
-    return parse(content, source)
+    return parse(content, source, comments=comments)
 
 
-def parse(content: str | bytes, source: str) -> Node:
+def parse(content: str | bytes, source: str, *, comments: bool = False) -> Node:
     """Parse a document; nothing in it, an empty file included, is ever executed or made into an object.
 
     Args:
         content: Text, or bytes in UTF-8.
-        source: What problems call it; JSON is read where it ends in `.json`.
+        source: What problems call it; JSON is read where it ends in `.json` or `.jsonc`.
+        comments: JSON may hold comments and trailing commas, as it may in `.jsonc`.
 
     Raises:
         ConfigProblems: It is no document, repeats a key, or is larger than a configuration can be.
     """
     text = _text(content, source)
-    if source.endswith(".json"):
+    if source.endswith((".json", ".jsonc")):
         from massgen_core.config.json_text import parse_json  # noqa: PLC0415 - it needs this module's limits
 
-        return parse_json(text, source)
+        return parse_json(text, source, comments=comments or source.endswith(".jsonc"))
     return _Yaml(text, source).document()
 
 

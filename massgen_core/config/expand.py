@@ -1,4 +1,4 @@
-"""References to environment variables in texts: `${NAME}`, `${NAME:-instead}`; `$$` is a dollar sign."""
+"""References to environment variables in texts: `${NAME}` (also written `${env:NAME}`), `${NAME:-instead}`; `$$` is a dollar sign."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from massgen_core.errors import ConfigProblem
 
 __all__ = ["expand"]
 
-_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<instead>:-[^}]*)?\})?)")
+_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<instead>:-[^}]*)?\})?)")
 
 
 def expand(

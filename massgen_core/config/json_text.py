@@ -17,22 +17,40 @@ __all__ = ["parse_json"]
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<rest>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
 _DECODER = json.JSONDecoder()
+# Texts and comments that do not end are taken as far as they go, so that no character is looked at twice.
+_TEXT = r'"(?:[^"\\\n]|\\.)*+"?'
+_COMMENT = re.compile(rf"{_TEXT}|(?P<blank>//[^\n]*|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)")
+_TRAILING = re.compile(rf"{_TEXT}|(?P<blank>,)(?=\s*[}}\]])")
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-def parse_json(text: str, source: str) -> Node:
+def parse_json(text: str, source: str, *, comments: bool = False) -> Node:
     """Parse one JSON document.
+
+    Args:
+        text: The document.
+        source: What problems call it.
+        comments: It may hold comments of C's two kinds, and commas after the last item.
 
     Raises:
         ConfigProblems: It is not JSON, repeats a key, or is larger than a configuration can be.
     """
-    reader = _Json(text, source)
+    reader = _Json(_blanked(text) if comments else text, source)
     node, end = reader.value(reader.skip(0), 0)
-    if (end := reader.skip(end)) < len(text):
+    if (end := reader.skip(end)) < len(reader.text):
         raise reader.stop("something follows the document's end", end)
     if reader.problems:
         raise ConfigProblems(reader.problems)
     return node
+
+
+def _blanked(text: str) -> str:
+    """Return `text` with spaces for comments and trailing commas, so that everything else stays in its place."""
+
+    def blank(found: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", " ", found[0]) if found["blank"] else found[0]
+
+    return _TRAILING.sub(blank, _COMMENT.sub(blank, text))
 
 
 class _Json:

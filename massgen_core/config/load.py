@@ -13,7 +13,7 @@ import attrs
 from massgen_core.config.classes import LISTS, MAPPINGS, default_of, keys, members
 from massgen_core.config.expand import expand
 from massgen_core.config.layers import Given, Layers, declared
-from massgen_core.config.sections import PluginConfig, RunConfig
+from massgen_core.config.sections import PluginConfig, PluginsConfig, RunConfig
 from massgen_core.config.structure import in_order, options_class, plugin_options, structure
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, leaves, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginProblem
@@ -38,6 +38,7 @@ class Loaded:
             `FILE:LINE:COLUMN`, `--agent`, `--backend`, `--strategy` or `--set`.
         warnings: What a person should know, as sentences.
         place: The tree of what was given, for the places in later problems.
+        plugins: The plugins that the configuration lets be used.
     """
 
     config: RunConfig = attrs.field(repr=False)
@@ -45,6 +46,7 @@ class Loaded:
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     place: Node = attrs.field(repr=False)
+    plugins: Plugins = attrs.field(repr=False)
 
 
 def load(
@@ -85,10 +87,27 @@ def load(
     root = layers.merged(given)
     if "agents" not in root.value:
         raise ConfigProblems([_nothing(plugins, root, file)])
+    plugins = _narrowed(plugins, root)
     check = _Check(plugins, root)
     config = check.config(environment)
     document = check.filled(RunConfig, root.plain())
-    return Loaded(config=config, document=document, origins=origins(document, root), warnings=tuple(layers.warnings), place=root)
+    return Loaded(
+        config=config,
+        document=document,
+        origins=origins(document, root),
+        warnings=tuple(layers.warnings),
+        place=root,
+        plugins=plugins,
+    )
+
+
+def _narrowed(plugins: Plugins, root: Node) -> Plugins:
+    """Return the plugins that the configuration's own lists leave; a mistake in the lists is found with all others."""
+    try:
+        lists = structure(PluginsConfig, root.plain().get("plugins") or {})
+    except ConfigProblems:
+        return plugins
+    return plugins.narrowed(lists.allow, lists.block)
 
 
 def origins(document: Mapping[str, Any], root: Node) -> dict[str, str]:

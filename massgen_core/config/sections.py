@@ -9,7 +9,7 @@ import attrs
 
 from massgen_core.messages import Effort, Sampling
 
-__all__ = ["BUILT_IN", "AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "RunConfig"]
+__all__ = ["BUILT_IN", "AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "PluginsConfig", "RunConfig"]
 
 
 # What the kernel brings itself, without options: kind and name.
@@ -52,6 +52,14 @@ class PermissionsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class PluginsConfig:
+    """Which installed plugins may be used: distributions, or `kind.name`. Blocking is stronger than allowing."""
+
+    allow: tuple[str, ...] | None = _help("what alone may be used; unset: everything that is installed", default=None)
+    block: tuple[str, ...] = _help("what must not be used", default=())
+
+
+@attrs.frozen(kw_only=True)
 class AgentConfig:
     """One agent."""
 
@@ -81,6 +89,7 @@ class RunConfig:
     sinks: tuple[PluginConfig, ...] = _help("readers of the run's events", kind="sink", default=())
     display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain", kind="display", default=None)
     limits: LimitsConfig = _help("what the run may use", default=LimitsConfig())
+    plugins: PluginsConfig = _help("which installed plugins may be used", default=PluginsConfig())
     durability: Literal["off", "process", "power"] = _help(
         "what the journal survives: nothing, kill -9 of the process, loss of power", default="process"
     )

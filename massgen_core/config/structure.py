@@ -271,8 +271,26 @@ class _Reader:
             return _BAD
         try:
             return cls(**values)
+        except (ConfigProblem, ConfigProblems) as error:
+            return self.found(error, data, path)
         except (ValueError, TypeError) as error:  # a validator's refusal
             return self.refused(error, data, values, path)
+
+    def found(self, error: ConfigProblem | ConfigProblems, data: Mapping[str, Any], path: KeyPath) -> Any:
+        """Take over mistakes that a class found by itself: its paths begin at the class, those with a source are of another file."""
+        for problem in error.problems if isinstance(error, ConfigProblems) else (error,):
+            if problem.source:
+                self.problems.append(problem)
+                continue
+            message = problem.message
+            for text, instead in _hidden(data, path):
+                message = message.replace(text, instead)
+            try:
+                inner = parse_path(problem.path)
+            except ValueError:
+                inner = ()
+            self.wrong(message, (*path, *inner), allowed=problem.allowed, near=problem.nearest)
+        return _BAD
 
     def refused(self, error: Exception, data: Mapping[str, Any], values: Mapping[str, Any], path: KeyPath) -> Any:
         message = str(error.args[0] if error.args else error)

@@ -55,6 +55,12 @@ class Plugins:
         index = read()
         return cls(index, forbid(index.entries, allow, block, os.environ.get(VARIABLE, "")))
 
+    def narrowed(self, allow: Sequence[str] | None, block: Sequence[str]) -> Plugins:
+        """Return the same plugins less those that further lists forbid; what was forbidden stays forbidden."""
+        if allow is None and not block:
+            return self
+        return Plugins(self.index, {**forbid(self.index.entries, allow, block, ""), **self.forbidden})
+
     def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
         """Return what may be used, sorted by kind and name; a name that several distributions claim occurs once for each."""
         return self._entries if kind is None else tuple(entry for entry in self._entries if entry.kind == kind)
