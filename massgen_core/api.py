@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from massgen_core.addresses import address_refusal
 from massgen_core.contracts import (
     App,
     Backend,
@@ -155,6 +156,7 @@ from massgen_core.messages import (
     UsageChunk,
 )
 from massgen_core.plain import PlainDisplay, describe
+from massgen_core.reading import Document, read_document, structure
 from massgen_core.safety import (
     LEVELS,
     Level,
@@ -229,6 +231,7 @@ __all__ = [
     "Declare",
     "Display",
     "DisplaySpec",
+    "Document",
     "Effort",
     "Event",
     "EventsDropped",
@@ -351,6 +354,7 @@ __all__ = [
     "WinnerChosen",
     "Workspace",
     "WorkspaceSpec",
+    "address_refusal",
     "canonical_request",
     "clean",
     "clean_line",
@@ -359,6 +363,8 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "join",
+    "read_document",
+    "structure",
 ]
 
 API_VERSION = (1, 0)

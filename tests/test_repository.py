@@ -35,11 +35,12 @@ KERNEL_DEPENDENCIES = {
 # Lower floors know nothing of higher ones; modules of one floor may know each other.
 FLOORS = (
     {"errors"},
-    {"messages", "safety", "secrets", "terminal"},
+    {"addresses", "messages", "safety", "secrets", "terminal"},
     {"codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "specs"},
     {"plain"},
-    {"api"},
     {"config", "plugins"},
+    {"reading"},
+    {"api"},
     {"runtime"},
     {"cli"},
 )
