@@ -37,9 +37,11 @@ class Bus:
         self._report = report
         self._lanes: list[_Lane] = []
 
-    def add(self, name: str, listener: _Writes) -> None:
-        """Add a listener under the name by which it is reported."""
+    def add(self, name: str, listener: _Writes, earlier: Sequence[Record] = ()) -> None:
+        """Add a listener under the name by which it is reported, and tell it what happened earlier in a run that is resumed."""
         self._lanes.append(_Lane(name, listener))
+        if earlier:
+            self._lanes[-1].offer(earlier)
 
     def publish(self, record: Record) -> None:
         """Tell everybody."""

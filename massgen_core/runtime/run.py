@@ -100,7 +100,7 @@ class Job:
             ) as scope,
         ):
             if display is not None:
-                emitter.bus.add("display", display)
+                emitter.bus.add("display", display, self.earlier)
             await self._open_sinks(scope, emitter)
             try:
                 if self.earlier:

@@ -51,6 +51,21 @@ def test_everybody_hears_everything_in_order() -> None:
         assert [record.seq for record in listener.seen] == [1, 2, 3, 4, 5]
 
 
+def test_a_listener_can_be_told_what_happened_earlier() -> None:
+    """Whoever shows a resumed run knows its beginning; a listener that fails at that is reported like any other."""
+    emitter = Emitter(None, "r", last=2)
+    earlier = [Record(1, 1.0, event(1)), Record(2, 2.0, event(2))]
+    good, bad, plain = Listener(), Listener(fails=1), Listener()
+    emitter.bus.add("good", good, earlier)
+    emitter.bus.add("bad", bad, earlier)
+    emitter.bus.add("plain", plain)
+    emitter.emit(event(3))
+
+    assert [record.seq for record in good.seen] == [1, 2, 3, 4]
+    assert [record.seq for record in plain.seen] == [3, 4]
+    assert isinstance(good.events[-1], SinkFailed)
+
+
 def test_a_failing_listener_is_reported_and_the_others_hear_it() -> None:
     """A failure is an event; three in a row close the listener, and the run goes on."""
     emitter = Emitter(None, "r")
