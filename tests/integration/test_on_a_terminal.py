@@ -127,6 +127,21 @@ def test_ctrl_c_ends_a_run_with_what_there_is(sit_down: Callable[..., Person], t
     assert "Paris" in SEQUENCE.sub("", person.seen[person.seen.rindex("■") :])
 
 
+def test_a_resumed_run_is_shown_with_its_beginning(sit_down: Callable[..., Person], tmp_path: Path) -> None:
+    """After `kill -9` the view of the resumed run shows what was answered before."""
+    killed = sit_down(80, "run", "Where is the Louvre?", "--config", slow(tmp_path, 60))
+    killed.wait_for("answered")
+    killed.process.kill()
+    killed.process.wait(10)
+    person = sit_down(80, "resume", "last")
+    person.wait_for("Where is the Louvre?")
+    person.wait_for("answered")
+    person.wait_for("Paris")
+    person.type("\x03")
+
+    assert person.end() == 3
+
+
 def test_a_conversation(sit_down: Callable[..., Person]) -> None:
     """Questions are asked one after the other, with line editing and a live view; Ctrl-D leaves."""
     person = sit_down(80, "chat", *AGENTS)
