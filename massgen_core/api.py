@@ -15,8 +15,6 @@ from massgen_core.contracts import (
     Context,
     CredentialStore,
     Display,
-    Link,
-    LinkReport,
     Middleware,
     ModelCall,
     ModelInfo,
@@ -124,6 +122,7 @@ from massgen_core.execution import (
 )
 from massgen_core.fingerprint import canonical_request, fingerprint
 from massgen_core.hookspecs import hookimpl, hookspec
+from massgen_core.links import Link, LinkReport, McpCall
 from massgen_core.messages import (
     Brief,
     Candidate,
@@ -257,6 +256,7 @@ __all__ = [
     "Link",
     "LinkReport",
     "MassGenError",
+    "McpCall",
     "MemoryRecalled",
     "Message",
     "Middleware",

@@ -15,6 +15,7 @@ from massgen_core.events import Event, Record
 from massgen_core.messages import (
     Chunk,
     Message,
+    ModelAnswer,
     ModelRequest,
     Tool,
     ToolCall,
@@ -35,8 +36,6 @@ __all__ = [
     "Context",
     "CredentialStore",
     "Display",
-    "Link",
-    "LinkReport",
     "Middleware",
     "ModelCall",
     "ModelInfo",
@@ -71,6 +70,10 @@ class Context(Protocol):
         """The agent's working folder, where it has one."""
 
     @property
+    def trace(self) -> str:
+        """W3C trace id of the run (32 hex digits); empty outside of a run."""
+
+    @property
     def plugins(self) -> Plugins:
         """The installed plugins."""
 
@@ -92,6 +95,25 @@ class Context(Protocol):
 
     async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
         """Return the run's one resource of this key, opened on first use and closed at the run's end."""
+
+    def make(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        """Return what another plugin's factory makes, for a caller that enters and leaves it itself, perhaps again and again."""
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` in a task of its own; what is left of it is cancelled at the run's end, after all that was opened is closed."""
+
+    async def ask(self, question: Question) -> str:
+        """Ask a person through the display and return an option or the text; the question's default where nobody can be asked."""
+
+    async def sample(self, request: ModelRequest) -> ModelAnswer:
+        """Ask the agent's own model, outside its conversation; the call is journalled and counts towards the limits. An empty `model` is the agent's.
+
+        Raises:
+            MassGenError: The context is for no agent, or the call failed.
+        """
+
+    def around(self, what: str) -> Sequence[Middleware]:
+        """The configured middlewares around `what` ("mcp"), outermost first, for a plugin that makes such calls."""
 
 
 # Backends
@@ -221,7 +243,8 @@ class ToolUse:
 class Middleware(Protocol):
     """Something around calls: `following` makes the call, or the next middleware's part of it.
 
-    Around "model", a request is a `ModelCall` and the result a `ModelAnswer`; around "tool" they are `ToolUse` and `ToolResult`.
+    Around "model", a request is a `ModelCall` and the result a `ModelAnswer`; around "tool" they are `ToolUse` and `ToolResult`; around "mcp"
+    they are `McpCall` and the result as the server sent it, plain data.
     """
 
     async def __call__(self, request: Any, following: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -236,46 +259,6 @@ class Toolset(Protocol):
 
     async def call(self, use: ToolUse) -> ToolResult:
         """Call a tool. A tool that fails is a result with `is_error`; broken machinery raises `ToolFault`. Cancellation stops the call."""
-
-
-@attrs.frozen(kw_only=True)
-class LinkReport:
-    """How a link to an MCP server is, or how it ended.
-
-    Attributes:
-        is_open: Messages can be sent.
-        reason: Why it is not open, for a person: `exited with code 1`, `killed by signal 9`, `refused: HTTP 401`.
-        pid: The server's process on this machine, where it has one.
-        exit_code: As `subprocess` gives it; None while it runs and where there is no process.
-        stderr: The last lines that the server wrote to its standard error; untrusted text.
-        status: The last HTTP status, 0 where there is none.
-    """
-
-    is_open: bool
-    reason: str = ""
-    pid: int | None = None
-    exit_code: int | None = None
-    stderr: str = ""
-    status: int = 0
-
-
-class Link(Protocol):
-    """An open link to an MCP server: what a transport's async context manager yields.
-
-    Entering starts or reaches the server, leaving ends it with everything that it started. Both may be cancelled at any point. A frame that cannot be
-    read is an exception among the messages, never the link's end; the end of the link closes `read`.
-    """
-
-    @property
-    def read(self) -> Any:
-        """The stream of messages from the server, as the MCP SDK's client takes it."""
-
-    @property
-    def write(self) -> Any:
-        """The stream of messages to the server, as the MCP SDK's client takes it."""
-
-    def report(self) -> LinkReport:
-        """Say how the link is; quick, at any time, also after its end."""
 
 
 class Classifier(Protocol):
@@ -343,6 +326,9 @@ class App(Protocol):
 
     def is_live(self, run: Path) -> bool:
         """Whether a process is working on the run now."""
+
+    def context(self, emit: Callable[[Event], None] | None = None) -> AbstractAsyncContextManager[Context]:
+        """Return a context for opening plugins outside of a run; what they emit goes to `emit`, what they opened is closed at its end."""
 
     def out(self, text: str) -> None:
         """Write a line to standard output; control sequences are taken out."""

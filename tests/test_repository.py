@@ -36,7 +36,7 @@ KERNEL_DEPENDENCIES = {
 FLOORS = (
     {"errors"},
     {"addresses", "messages", "safety", "secrets", "terminal"},
-    {"codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "specs"},
+    {"codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "specs"},
     {"plain"},
     {"config", "plugins"},
     {"reading"},

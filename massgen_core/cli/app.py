@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,8 +16,9 @@ from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, Run
 from massgen_core.terminal import clean
 
 if TYPE_CHECKING:
+    from massgen_core.contracts import Context
     from massgen_core.coordination import Outcome
-    from massgen_core.events import Record
+    from massgen_core.events import Event, Record
     from massgen_core.messages import Message
     from massgen_core.plugins.manager import Plugins
 
@@ -74,6 +76,21 @@ class ConsoleApp:
         from massgen_core.runtime.journal import is_live  # noqa: PLC0415
 
         return is_live(run)
+
+    @asynccontextmanager
+    async def context(self, emit: Callable[[Event], None] | None = None) -> AsyncIterator[Context]:
+        import tempfile  # noqa: PLC0415 - few commands open plugins
+
+        from massgen_core.runtime.scope import nobody, open_scope  # noqa: PLC0415
+        from massgen_core.secrets import Redactor  # noqa: PLC0415
+
+        def tell(event: Event, *, span: str = "", parent: str = "") -> None:
+            if emit is not None:
+                emit(event)
+
+        with tempfile.TemporaryDirectory(prefix="massgen-") as folder:
+            async with open_scope(self._plugins, run="", folder=Path(folder), emit=tell, ask=nobody, redactor=Redactor()) as scope:
+                yield scope.context()
 
     def out(self, text: str) -> None:
         sys.stdout.write(f"{clean(text)}\n")

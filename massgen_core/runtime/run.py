@@ -15,7 +15,7 @@ import attrs
 
 from massgen_core.config.sections import PluginConfig, RunConfig
 from massgen_core.config.structure import plugin_options
-from massgen_core.contracts import Display, Question
+from massgen_core.contracts import Display
 from massgen_core.coordination import Outcome, Strategy, Task
 from massgen_core.errors import MassGenError, RunStopped
 from massgen_core.events import Event, NoticeGiven, Record, RunEnded, RunStarted
@@ -24,7 +24,7 @@ from massgen_core.runtime.conductor import Conductor
 from massgen_core.runtime.emitter import Emitter
 from massgen_core.runtime.files import RunFiles
 from massgen_core.runtime.journal import FILE, Journal, read
-from massgen_core.runtime.scope import Scope, open_agents, open_scope
+from massgen_core.runtime.scope import Scope, nobody, open_agents, open_scope
 from massgen_core.secrets import Redactor
 
 __all__ = ["Job", "make_folder", "open_strategy", "recorded"]
@@ -95,8 +95,9 @@ class Job:
                 run=self.run,
                 folder=self.folder,
                 emit=conductor.observe,
-                ask=display.ask if display is not None else _nobody,
+                ask=display.ask if display is not None else nobody,
                 redactor=redactor,
+                trace=emitter.trace,
             ) as scope,
         ):
             if display is not None:
@@ -179,10 +180,6 @@ async def _count(received: Any) -> AsyncIterator[tuple[int, Any]]:
     async for item in received:
         number += 1
         yield number, item
-
-
-async def _nobody(question: Question) -> str:
-    return question.default
 
 
 @asynccontextmanager

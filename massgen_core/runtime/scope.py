@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import attrs
 
 from massgen_core.config.sections import AgentConfig, PluginConfig, RunConfig
 from massgen_core.config.structure import plugin_options
-from massgen_core.contracts import Question
+from massgen_core.contracts import Middleware, Question
 from massgen_core.errors import MassGenError, PluginBroken, SecretMissing
-from massgen_core.events import Event
+from massgen_core.events import Event, NoticeGiven
+from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.plugins.manager import Plugins
 from massgen_core.runtime.agent import Agent
 from massgen_core.runtime.emitter import Emitter
+from massgen_core.runtime.sampling import sample
 from massgen_core.runtime.toolbox import Toolbox
 from massgen_core.secrets import Redactor, Secret
 from massgen_core.specs import BackendSpec, MiddlewareSpec
 
-__all__ = ["RunContext", "Scope", "open_scope"]
+__all__ = ["RunContext", "Scope", "nobody", "open_scope"]
 
 CLOSE_SECONDS = 10.0
 Ask = Callable[[Question], Awaitable[str]]
@@ -36,6 +40,9 @@ class Scope:
     Attributes:
         emit: Puts a fact into the run's journal.
         ask: Asks a person.
+        trace: W3C trace id of the run.
+        samplers: Call an agent's model, by the agent's name; they are there once the agents are.
+        middlewares: By what they are around, outermost first.
     """
 
     plugins: Plugins
@@ -45,6 +52,10 @@ class Scope:
     ask: Ask
     redactor: Redactor
     _stack: AsyncExitStack
+    _tasks: anyio.abc.TaskGroup
+    trace: str = ""
+    samplers: dict[str, Callable[[ModelRequest], Awaitable[ModelAnswer]]] = attrs.field(factory=dict)
+    middlewares: Mapping[str, Sequence[Middleware]] = attrs.field(factory=dict)
     _shared: dict[object, Any] = attrs.field(factory=dict)
     _locks: dict[object, anyio.Lock] = attrs.field(factory=dict)
     _stores: dict[str, Any] = attrs.field(factory=dict)
@@ -62,17 +73,28 @@ class Scope:
 
     async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None, *, agent: str = "", path: str = "") -> Any:
         """Make a plugin's object and enter it, where it is a context manager."""
+        made = self.make(kind, name, options, agent=agent, path=path)
+        if not hasattr(made, "__aenter__"):
+            return made
+        with _blamed(kind, name):
+            return await self._stack.enter_async_context(made)
+
+    def make(self, kind: str, name: str, options: Mapping[str, Any] | None = None, *, agent: str = "", path: str = "") -> Any:
+        """Make a plugin's object and leave entering it to the caller."""
         config = plugin_options(self.plugins, kind, PluginConfig(type=name, options=options or {}), path=path or f"{kind} {name}")
         factory = self.plugins.factory(kind, name)
+        with _blamed(kind, name):
+            return factory(config, self.context(agent))
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` in a task of its own; what it raises is told and harms nobody."""
+        self._tasks.start_soon(self._guarded, work)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            made = factory(config, self.context(agent))
-            if hasattr(made, "__aenter__"):
-                made = await self._stack.enter_async_context(made)
-        except MassGenError:
-            raise
-        except Exception as error:
-            raise PluginBroken(f"{kind} {name!r} could not be opened: {type(error).__name__}: {error}", kind=kind, name=name) from error
-        return made
+            await work()
+        except Exception as error:  # a plugin's background work must not end the run
+            self.emit(NoticeGiven(level="error", text=f"work in the background broke: {type(error).__name__}: {error}"))
 
     def secret(self, reference: str) -> Secret:
         """Return a secret by its reference; see `Context.secret`."""
@@ -112,6 +134,10 @@ class RunContext:
     def plugins(self) -> Plugins:
         return self.scope.plugins
 
+    @property
+    def trace(self) -> str:
+        return self.scope.trace
+
     def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
         self.scope.emit(event, span=span, parent=parent)
 
@@ -127,19 +153,62 @@ class RunContext:
     async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
         return await self.scope.share(key, opener)
 
+    def make(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        return self.scope.make(kind, name, options, agent=self.agent)
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        self.scope.start(work)
+
+    async def ask(self, question: Question) -> str:
+        return await self.scope.ask(question)
+
+    async def sample(self, request: ModelRequest) -> ModelAnswer:
+        sampler = self.scope.samplers.get(self.agent)
+        if sampler is None:
+            raise MassGenError("there is no agent here whose model could be asked")
+        return await sampler(request)
+
+    def around(self, what: str) -> Sequence[Middleware]:
+        return self.scope.middlewares.get(what, ())
+
+
+async def nobody(question: Question) -> str:
+    """Answer for a person where there is none."""
+    return question.default
+
+
+@contextmanager
+def _blamed(kind: str, name: str) -> Iterator[None]:
+    """Name the plugin in what its own defects raise."""
+    try:
+        yield
+    except MassGenError:
+        raise
+    except Exception as error:
+        raise PluginBroken(f"{kind} {name!r} could not be opened: {type(error).__name__}: {error}", kind=kind, name=name) from error
+
 
 @asynccontextmanager
-async def open_scope(plugins: Plugins, *, run: str, folder: Path, emit: Callable[..., None], ask: Ask, redactor: Redactor) -> AsyncIterator[Scope]:
-    """Yield a scope; what it opened is closed in reverse, within bounds even when the run is being cancelled."""
-    async with AsyncExitStack() as outer:
+async def open_scope(
+    plugins: Plugins, *, run: str, folder: Path, emit: Callable[..., None], ask: Ask, redactor: Redactor, trace: str = ""
+) -> AsyncIterator[Scope]:
+    """Yield a scope; what it opened is closed in reverse, within bounds even when the run is being cancelled; then what it started is cancelled."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
         stack = AsyncExitStack()
-
-        async def close() -> None:
-            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
-                await stack.aclose()
-
-        outer.push_async_callback(close)
-        yield Scope(plugins=plugins, run=run, folder=folder, emit=emit, ask=ask, redactor=redactor, stack=stack)
+        try:
+            yield Scope(plugins=plugins, run=run, folder=folder, emit=emit, ask=ask, redactor=redactor, stack=stack, tasks=tasks, trace=trace)
+        except Exception as error:  # raised again below, where the task group cannot wrap it
+            failure = error
+        finally:
+            try:
+                with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                    await stack.aclose()
+            except Exception as error:  # the first failure is the one to tell
+                failure = failure or error
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict[str, Agent]:
@@ -154,7 +223,7 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
         section.type: await scope.open("classifier", section.type, section.options, path=f"classifiers[{index}]")
         for index, section in enumerate(config.classifiers)
     }
-    middlewares = await _open_middlewares(scope, config)
+    scope.middlewares = middlewares = await _open_middlewares(scope, config)
     backends: dict[str, Any] = {}
     agents: dict[str, Agent] = {}
     for index, agent in enumerate(config.agents):
@@ -177,8 +246,13 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
             trace=emitter.trace,
         )
         assert isinstance(spec, BackendSpec)
-        agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run)
+        made = agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run)
+        scope.samplers[agent.name] = partial(_sample, scope, made, emitter, config.model_idle_seconds)
     return agents
+
+
+async def _sample(scope: Scope, agent: Agent, emitter: Emitter, idle_seconds: float, request: ModelRequest) -> ModelAnswer:
+    return await sample(agent, request, observe=scope.emit, span=emitter.new_span(), idle_seconds=idle_seconds)
 
 
 async def _open_toolsets(scope: Scope, config: RunConfig, agent: AgentConfig, where: str) -> Sequence[Any]:

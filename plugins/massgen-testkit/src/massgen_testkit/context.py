@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import anyio
+import anyio.abc
 import attrs
 
-from massgen_core.api import Event, Redactor, Secret, SecretMissing
+from massgen_core.api import Event, MassGenError, Middleware, ModelAnswer, ModelRequest, Question, Redactor, Secret, SecretMissing
 from massgen_core.config.structure import structure
 from massgen_core.plugins.manager import Plugins
 from massgen_testkit.records import Records
@@ -25,7 +27,11 @@ class PlainContext:
     Attributes:
         secrets: Values by reference; what is not here is missing.
         records: What was emitted.
-        objects: Objects that `open` returns, by kind and name, in place of installed plugins.
+        objects: Objects that `open` and `make` return, by kind and name, in place of installed plugins.
+        answers: What `ask` returns, one after the other; then the questions' defaults.
+        questions: What was asked.
+        sampler: Answers `sample`; None where no model can be asked.
+        middlewares: What `around` returns.
     """
 
     folder: Path
@@ -36,6 +42,12 @@ class PlainContext:
     records: Records = attrs.field(factory=Records)
     objects: Mapping[tuple[str, str], Any] = attrs.field(factory=dict)
     plugins: Plugins = attrs.field(factory=Plugins.discover)
+    answers: list[str] = attrs.field(factory=list)
+    questions: list[Question] = attrs.field(factory=list)
+    sampler: Callable[[ModelRequest], Awaitable[ModelAnswer]] | None = None
+    middlewares: Mapping[str, Sequence[Middleware]] = attrs.field(factory=dict)
+    trace: str = "0af7651916cd43dd8448eb211c80319c"
+    _tasks: anyio.abc.TaskGroup | None = attrs.field(default=None, init=False)
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
     _redactor: Redactor = attrs.field(factory=Redactor, init=False)
     _shared: dict[object, Any] = attrs.field(factory=dict, init=False)
@@ -54,11 +66,7 @@ class PlainContext:
         return self._redactor(text)
 
     async def open(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
-        if (kind, name) in self.objects:
-            return self.objects[kind, name]
-        spec = self.plugins.get(kind, name)
-        config = None if spec.config is None else structure(spec.config, dict(options or {}), path=f"{kind}.{name}")
-        made = self.plugins.factory(kind, name)(config, self)
+        made = self.make(kind, name, options)
         return await self._stack.enter_async_context(made) if hasattr(type(made), "__aenter__") else made
 
     async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
@@ -66,12 +74,46 @@ class PlainContext:
             self._shared[key] = await self._stack.enter_async_context(opener())
         return self._shared[key]
 
+    def make(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        if (kind, name) in self.objects:
+            return self.objects[kind, name]
+        spec = self.plugins.get(kind, name)
+        config = None if spec.config is None else structure(spec.config, dict(options or {}), path=f"{kind}.{name}")
+        return self.plugins.factory(kind, name)(config, self)
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        assert self._tasks is not None, "use the context as an async context manager"
+
+        async def run() -> None:
+            await work()
+
+        self._tasks.start_soon(run)
+
+    async def ask(self, question: Question) -> str:
+        self.questions.append(question)
+        return self.answers.pop(0) if self.answers else question.default
+
+    async def sample(self, request: ModelRequest) -> ModelAnswer:
+        if self.sampler is None:
+            raise MassGenError("there is no agent here whose model could be asked")
+        return await self.sampler(request)
+
+    def around(self, what: str) -> Sequence[Middleware]:
+        return self.middlewares.get(what, ())
+
     async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        tasks, self._tasks = self._tasks, None
         self._shared.clear()
-        await self._stack.aclose()
+        try:
+            await self._stack.aclose()
+        finally:
+            if tasks is not None:
+                tasks.cancel_scope.cancel()
+                await tasks.__aexit__(None, None, None)
 
 
 class AnyKey(dict[str, str]):
