@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import anyio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from massgen_core.api import LEVELS, Tool, ToolAnnotations, ToolCall, Verdict, join
@@ -40,6 +40,11 @@ class ClassifierSuite(PluginSuite):
     kind: ClassVar[str] = "classifier"
     examples: ClassVar[int] = 25
 
+    def settings(self) -> settings:
+        """Return how tools are made up; shrinking a failure would judge them thousands of times."""
+        phases = (Phase.explicit, Phase.generate)
+        return settings(max_examples=self.examples, deadline=None, suppress_health_check=list(HealthCheck), database=None, phases=phases)
+
     async def judged(self, folder: Path, cases: Sequence[tuple[Tool, str | None]]) -> list[Verdict]:
         """Judge tools, each with the arguments of a call or without a call."""
         verdicts: list[Verdict] = []
@@ -61,7 +66,7 @@ class ClassifierSuite(PluginSuite):
     def test_verdicts_are_well_formed_and_steady(self, tmp_path: Path) -> None:
         """Whatever the tool and its arguments: a verdict, with a reason where it is stricter than `allow`, the same again."""
 
-        @settings(max_examples=self.examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @self.settings()
         @given(st.lists(st.tuples(TOOLS, st.none() | ARGUMENTS), max_size=5))
         def check(cases: list[tuple[Tool, str | None]]) -> None:
             verdicts = anyio.run(functools.partial(self.judged, tmp_path, [*cases, *cases]))
@@ -77,7 +82,7 @@ class ClassifierSuite(PluginSuite):
         """Joined with others, the verdicts are order-free, and no opinion makes another one milder."""
         others = st.builds(Verdict, level=st.sampled_from(LEVELS), reason=st.sampled_from(["", "a", "b"]), is_idempotent=st.booleans())
 
-        @settings(max_examples=self.examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @self.settings()
         @given(st.lists(st.tuples(TOOLS, st.none() | ARGUMENTS), min_size=1, max_size=3), st.lists(others, max_size=3))
         def check(cases: list[tuple[Tool, str | None]], others: list[Verdict]) -> None:
             verdicts = [*anyio.run(functools.partial(self.judged, tmp_path, cases)), *others]

@@ -66,21 +66,19 @@ class Project:
             path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2), encoding="utf-8")
         return project
 
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that keep its processes at home."""
+        folders = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".local/share", "STATE": ".local/state"}
+        homes = {f"XDG_{name}_HOME": str(self.home / folder) for name, folder in folders.items()}
+        return {"HOME": str(self.home), "PYTHONUTF8": "1", **homes, **self.env}
+
     def run(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, seconds: float = 60.0) -> Result:
         """Run `massgen` with arguments in a process of its own."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
-        own = {
-            "HOME": str(self.home),
-            "XDG_CACHE_HOME": str(self.home / ".cache"),
-            "XDG_CONFIG_HOME": str(self.home / ".config"),
-            "XDG_DATA_HOME": str(self.home / ".local" / "share"),
-            "XDG_STATE_HOME": str(self.home / ".local" / "state"),
-            "PYTHONUTF8": "1",
-        }
         done = subprocess.run(  # noqa: S603 - this interpreter
             [sys.executable, "-c", _MAIN, *arguments],
             cwd=self.folder,
-            env={**inherited, **own, **self.env, **(env or {})},
+            env={**inherited, **self.variables(), **(env or {})},
             input=stdin,
             capture_output=True,
             text=True,
