@@ -24,7 +24,7 @@ _SEQUENCE = (
 )
 _BREAK = "\r\n?|[\x0b\x0c\x85\u2028\u2029]"
 # Joiners and emoji selectors shape the character before them: two at most, never within plain ASCII.
-_JOINED = f"((?:[^\x00-\x7f{_GLUE}{_MARK}]|[0-9#*](?=\ufe0f\u20e3))[{_GLUE}]{{1,2}})|[{_GLUE}]+"
+_JOINED = f"((?:[^\x00-\x7f\\s{_GLUE}{_MARK}]|[0-9#*](?=\ufe0f\u20e3))[{_GLUE}]{{1,2}})|[{_GLUE}]+"
 _STACKED = f"(?<=[{_MARK}]{{8}})[{_MARK}]+"
 _SHAPING = f"[{_GLUE}]|[{_MARK}]{{9}}"
 _SPACE = r"\s+"
@@ -50,4 +50,5 @@ def clean_line(text: str, limit: int = 200) -> str:
     """Return `text` cleaned, on one line, and cut with an ellipsis after `limit` characters."""
     # Only so much of a huge text is looked at as can matter.
     text = re.sub(_SPACE, " ", clean(text[: limit * 8 + 1000])).strip()
-    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+    # A cut may take away what gave a joiner its sense.
+    return text if len(text) <= limit else clean(f"{text[: limit - 1].rstrip()}…")

@@ -62,7 +62,8 @@ DRAWN |= {"\U000110bd", "\U000110cd", *map(chr, range(0x13430, 0x13440))}
 
 pieces = st.one_of(
     st.text(st.characters(), max_size=8),  # surrogates included
-    st.sampled_from(["\x1b", "\x1b[", "\x1b]52;c;", "\x07", "\x1b\\", "\x9c", "\x9b31m", "\u200d", "\ufe0f", "\u0301" * 5, "\u202e", "\r"]),
+    st.sampled_from(["\x1b", "\x1b[", "\x1b]52;c;", "\x07", "\x1b\\", "\x9c", "\x9b31m", "\u202e", "\r"]),
+    st.sampled_from(["\u200d", "\ufe0f", "1\ufe0f\u20e3", "\u3000", "\u0301" * 5]),
 )
 hostile_text = st.lists(pieces, max_size=12).map("".join)
 
@@ -117,6 +118,7 @@ def test_a_line_is_one_line(text: str, limit: int) -> None:
     assert "\n" not in result
     assert "\t" not in result
     assert len(result) <= limit
+    assert clean_line(result, limit) == result
 
 
 def test_a_huge_line_is_cut() -> None:
