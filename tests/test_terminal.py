@@ -6,7 +6,8 @@ import pty
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import get_type_hints
 
 import anyio
 import attrs
@@ -170,8 +171,9 @@ def test_what_a_person_should_know_is_described() -> None:
 @given(st.sampled_from(sorted(EVENT_TYPES.values(), key=lambda cls: cls.type)), hostile_text)
 def test_every_event_is_described_on_one_safe_line(cls: type, text: str) -> None:
     """Whatever an event of the kernel holds, its description is one clean line."""
-    values = {"str": text, "float": 1.5, "int": 2, "bool": True, "tuple[str, ...]": (text,), "Mapping[str, int]": {text: 1}, "Usage": Usage()}
-    fields = {field.name: values.get(str(field.type), text) for field in attrs.fields(cls)}
+    values = {str: text, float: 1.5, int: 2, bool: True, tuple[str, ...]: (text,), Mapping[str, int]: {text: 1}, Usage: Usage()}
+    hints = get_type_hints(cls)
+    fields = {field.name: values.get(hints[field.name], text) for field in attrs.fields(cls)}
     result = describe(cls(**fields))
 
     assert result == clean_line(result, 240)
