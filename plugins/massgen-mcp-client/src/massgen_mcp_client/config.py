@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
-__all__ = ["BreakerConfig", "EnvironmentConfig", "LogLevel", "McpConfig", "RetryConfig", "SecurityConfig", "ServerConfig"]
+from massgen_core.api import ConfigProblem, clean_line
+
+__all__ = [
+    "WORKSPACE",
+    "BreakerConfig",
+    "EnvironmentConfig",
+    "ImportConfig",
+    "LogLevel",
+    "McpConfig",
+    "McpOptions",
+    "RetryConfig",
+    "SecurityConfig",
+    "ServerConfig",
+    "looks_secret",
+    "shown",
+]
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "off"]
 
+# Stands for the folder of the agent that uses a server.
+WORKSPACE = "{workspace}"
+
+_SECRET = re.compile(r"key|token|secret|passw|credential|auth|cookie|session|dsn|connection_?string", re.IGNORECASE)
+_REFERENCE = re.compile(r"[a-z][a-z0-9_-]*:\S+")
 _AT_LEAST_0 = attrs.validators.ge(0)
 _ABOVE_0 = attrs.validators.gt(0)
 
 
 def _help(text: str, **field: Any) -> Any:
     return attrs.field(metadata={"help": text}, **field)
+
+
+def looks_secret(name: str) -> bool:
+    """Say whether a name of a key or a variable looks like one of a secret."""
+    return bool(_SECRET.search(name))
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Return a text of the configuration as messages may show it: with the names of variables in place of their values."""
+    return clean_line(getattr(text, "template", text), limit)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +86,7 @@ class EnvironmentConfig:
 class SecurityConfig:
     """What a server's section may ask of this machine."""
 
-    level: Literal["strict", "moderate", "permissive"] = _help("how much is allowed", default="strict")
+    level: Literal["strict", "moderate", "permissive"] = _help("how much is allowed; see the page on security", default="strict")
     allowed_executables: tuple[str, ...] = _help("commands, by name or path, that may be run beside those of the level", default=())
     allow_localhost: bool = _help("addresses of this machine may be used", default=False)
     allow_private: bool = _help("private and link-local addresses may be used", default=False)
@@ -100,6 +132,29 @@ class ServerConfig:
     log_level: LogLevel = _help("least level of what is logged; debug: with the messages on the wire", default="info")
     security: SecurityConfig = _help("what its section may ask of this machine", default=SecurityConfig())
 
+    @property
+    def carries_workspace(self) -> bool:
+        """Whether its options or roots name the agent's workspace, so that agents cannot share it."""
+        return any(WORKSPACE in text for text in _texts([self.options, self.roots]))
+
+    def placed(self, workspace: Path | None) -> ServerConfig:
+        """Return it with an agent's workspace in place of `{workspace}`.
+
+        Raises:
+            ConfigProblem: The workspace is named, and the agent has none.
+        """
+        if not self.carries_workspace:
+            return self
+        if workspace is None:
+            message = f"MCP server {self.name!r} names {WORKSPACE}, and the agent has no workspace; give it one, or write a folder instead"
+            raise ConfigProblem(message)
+        return attrs.evolve(self, options=_replaced(self.options, str(workspace)), roots=tuple(_replaced(self.roots, str(workspace))))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values in its options that look like secrets by their names, to be kept out of logs; references to stores are none."""
+        return tuple(dict.fromkeys(_secrets(self.options, is_secret=False)))
+
 
 @attrs.frozen(kw_only=True)
 class McpConfig:
@@ -118,3 +173,71 @@ class McpConfig:
     resources: bool = True
     prompts: bool = True
     notes: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ImportConfig:
+    """A file of another host, whose servers are used."""
+
+    path: str = _help("the file; JSON, with comments or without, YAML or TOML; ~ is the home folder")
+    host: str = _help("whose file it is; empty: told by its name and keys", default="")
+    only: tuple[str, ...] = _help("globs of the servers that are used; empty: all", default=())
+
+
+@attrs.frozen(kw_only=True)
+class McpOptions:
+    """The options of the toolset as they are written.
+
+    Attributes:
+        config: What they come to.
+    """
+
+    servers: Mapping[str, Any] | tuple[Mapping[str, Any], ...] = _help("servers by name, or a list of servers with `name`", factory=dict)
+    mcp_servers: Mapping[str, Any] | tuple[Mapping[str, Any], ...] = _help("the same, as MassGen 0.1 wrote it", factory=dict)
+    imports: tuple[str | ImportConfig, ...] = _help("files of other hosts whose servers are used", default=())
+    defaults: Mapping[str, Any] = _help("keys for every server that does not set them", factory=dict)
+    allowed_tools: tuple[str, ...] | None = _help("globs of the tools that agents get, for servers that do not say themselves", default=None)
+    exclude_tools: tuple[str, ...] = _help("globs of tools that agents do not get, of any server", default=())
+    search_above: int = _help("with more tools than this, agents get two to find and call them instead", default=100, validator=_AT_LEAST_0)
+    resources: bool = _help("agents get a tool that reads resources, where a server has some", default=True)
+    prompts: bool = _help("agents get a tool that fetches prompts, where a server has some", default=True)
+    config: McpConfig = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        from massgen_mcp_client.servers import read_servers  # noqa: PLC0415 - it imports this module, and more than a hook module may
+
+        object.__setattr__(self, "config", read_servers(self))
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from _texts(value)
+    elif isinstance(data, (list, tuple)):
+        for value in data:
+            yield from _texts(value)
+
+
+def _replaced(data: Any, workspace: str) -> Any:
+    if isinstance(data, str):
+        return data.replace(WORKSPACE, workspace)
+    if isinstance(data, Mapping):
+        return {key: _replaced(value, workspace) for key, value in data.items()}
+    return [_replaced(value, workspace) for value in data] if isinstance(data, (list, tuple)) else data
+
+
+def _secrets(data: Any, *, is_secret: bool) -> Iterator[str]:
+    if isinstance(data, str):
+        if is_secret and data and not _REFERENCE.fullmatch(data):
+            yield str(data)
+            scheme, _, rest = data.partition(" ")
+            if rest and scheme.lower() in ("bearer", "basic", "token"):
+                yield rest
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _secrets(value, is_secret=is_secret or looks_secret(str(key)))
+    elif isinstance(data, (list, tuple)):
+        for value in data:
+            yield from _secrets(value, is_secret=is_secret)
