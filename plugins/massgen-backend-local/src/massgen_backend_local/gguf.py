@@ -136,7 +136,7 @@ def read_header(file: Path) -> Header:
                 values, end = _parse(data, file)
     except OSError as error:
         raise ModelMissing(f"the model file {file} cannot be read: {error.strerror or error}; check its permissions") from error
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         raise ModelMissing(f"{file} ends within its header: the file is truncated ({size:,} bytes); fetch it again") from None
     except (ValueError, KeyError) as error:
         raise ModelMissing(f"the header of {file} is damaged ({error}); fetch the file again") from None

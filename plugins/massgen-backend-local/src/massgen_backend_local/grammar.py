@@ -36,7 +36,7 @@ def call_grammar(tools: Sequence[Tool], *, must_call: bool) -> str:
     calls = [
         {
             "type": "object",
-            "properties": {"name": {"const": tool.name}, "arguments": {"type": "object", **tool.parameters}},
+            "properties": {"name": {"const": tool.name}, "arguments": {"type": "object", "additionalProperties": False, **tool.parameters}},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }

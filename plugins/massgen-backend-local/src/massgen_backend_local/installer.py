@@ -25,7 +25,7 @@ __all__ = ["Download", "Tool", "installers"]
 Tool: TypeAlias = Literal["pip", "uv"]
 # How the installers say that a package, or this version of it, does not exist, and that they could not even ask.
 _GONE = ("no matching distribution", "not found in the package registry", "no solution found", "not found in the provided package locations")
-_UNREACHABLE = ("retrying (", "connection", "timed out", "temporary failure", "name resolution", "ssl", "proxy", "error sending request", "offline")
+_UNREACHABLE = ("retrying (", "connectionerror", "timed out", "name resolution", "sslerror", "proxyerror", "error sending request")
 
 
 def installers() -> dict[Tool, list[str]]:
@@ -38,7 +38,16 @@ def installers() -> dict[Tool, list[str]]:
         found["uv"] = [uv, "pip"]
     elif importlib.util.find_spec("uv"):
         found["uv"] = [sys.executable, "-P", "-m", "uv", "pip"]
+    if not found and (bundled := _bundled_pip()):
+        found["pip"] = [sys.executable, "-P", f"{bundled}{os.sep}pip"]
     return found
+
+
+def _bundled_pip() -> Path | None:
+    """Return the wheel of pip that Python brings to make environments with; it runs as it is."""
+    package = importlib.util.find_spec("ensurepip")
+    folders = (package.submodule_search_locations or ()) if package else ()
+    return next((wheel for folder in folders for wheel in sorted(Path(folder).glob("_bundled/pip-*.whl"))), None)
 
 
 @attrs.define
@@ -62,8 +71,9 @@ class Download:
         folder.mkdir(parents=True)
         wheels = ["--no-deps", "--only-binary", ":all:", "--quiet"]
         if tool == "pip":
-            arguments = ["download", *wheels, "--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--dest"]
-            arguments += [str(folder / "got"), "--", requirement]
+            # Only a pip that retries says that it could not ask; one that does not says that there is no such package.
+            quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "3"]
+            arguments = ["download", *wheels, *quiet, "--no-cache-dir", "--dest", str(folder / "got"), "--", requirement]
         else:
             arguments = ["install", *wheels, "--cache-dir", str(folder / "cache"), "--python", sys.executable, "--target"]
             arguments += [str(folder / "got"), "--", requirement]
@@ -100,7 +110,8 @@ class Download:
         with (self.folder / "log").open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 20_000))
             lines = log.read().decode("utf-8", "replace").splitlines()
-        said = " ".join(" ".join(line.split()) for line in lines if not line.lower().startswith("warning"))
+        errors = [line for line in lines if line.lower().lstrip().startswith(("error", "cause"))]
+        said = " ".join(" ".join(line.split()) for line in errors or lines[-3:])
         said = re.sub(r"//[^/\s@]*@", "//***@", said)
         return "".join(letter for letter in said if letter.isprintable())[-400:]
 
