@@ -1,0 +1,1 @@
+"""The transport `memory`: MCP servers that are objects of this process."""

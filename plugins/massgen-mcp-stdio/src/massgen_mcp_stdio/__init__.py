@@ -1,0 +1,1 @@
+"""The transport `stdio`: MCP servers as processes."""

@@ -1,0 +1,120 @@
+"""Lines to messages as the MCP SDK's client takes them; a line that is none is a fault among the messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from massgen_core.api import MassGenError, clean_line
+from massgen_mcp_stdio.lines import Lines, Oversized, request_id
+
+__all__ = ["FrameFault", "Frames", "frame_of"]
+
+REPORTED = 20
+PARSE_ERROR = -32700
+
+
+class FrameFault(MassGenError):
+    """Something that a server wrote cannot be read as a message. The link lives.
+
+    Args:
+        message: What it was, for a person; the server's text in it is cleaned and shortened.
+        size: Its length in bytes.
+        id: Of the request that it answers, where that can be seen.
+        count: How many such faults this link has had.
+    """
+
+    def __init__(self, message: str, *, size: int, id: int | str | None = None, count: int = 1) -> None:  # noqa: A002 - the protocol's name
+        self.size, self.id, self.count = size, id, count
+        super().__init__(message)
+
+
+class Frames:
+    """Reads messages out of a server's output.
+
+    Of many faults the first twenty are told, then every time their number has doubled.
+
+    Args:
+        limit: Bytes of the longest message.
+    """
+
+    def __init__(self, limit: int) -> None:
+        # The SDK is imported when a server is opened, not before.
+        from mcp.shared.message import SessionMessage  # noqa: PLC0415
+        from mcp_types import jsonrpc_message_adapter  # noqa: PLC0415
+
+        self.faults = 0
+        self._lines = Lines(limit)
+        self._message: Any = SessionMessage
+        self._validate = jsonrpc_message_adapter.validate_json
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Take a piece of output and yield messages and faults. Iterate to the end before the next piece."""
+        for line in self._lines.feed(data):
+            yield from self._read(line)
+
+    def end(self) -> Iterator[Any]:
+        """Yield what is left when the output ended: a message without its line break, or half of one."""
+        rest = self._lines.rest()
+        if rest is not None:
+            yield from self._read(rest, is_cut=True)
+
+    def _read(self, line: bytes | bytearray | Oversized, *, is_cut: bool = False) -> Iterator[Any]:
+        if isinstance(line, Oversized):
+            yield from self._oversized(line)
+            return
+        try:
+            yield self._message(self._validate(line, by_name=False))
+            return
+        except ValueError:
+            if not line.strip():
+                return
+        yield from self._mended(line, is_cut=is_cut)
+
+    def _oversized(self, line: Oversized) -> Iterator[Any]:
+        found = request_id(line)
+        whose = "a message" if found is None else f"the answer to request {found}"
+        text = f"{whose} has {line.size} bytes, more than the {self._lines.limit} of max_message, and was skipped; raise max_message to read it"
+        yield from self._fault(text, line.size, found)
+        if found is not None:
+            # Without an answer the caller would wait until its time is up.
+            yield _refusal(found, text)
+
+    def _mended(self, line: bytes | bytearray, *, is_cut: bool) -> Iterator[Any]:
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            repaired = line.decode("utf-8", "replace")
+            try:
+                message = self._message(self._validate(repaired, by_name=False))
+            except ValueError:
+                pass
+            else:
+                yield from self._fault(f"a message has bytes that are no UTF-8, the first at {error.start}; they were replaced", len(line), None)
+                yield message
+                return
+        what = "the output ended within a message" if is_cut else "a line of the output is no message"
+        yield from self._fault(f"{what}: {clean_line(bytes(line[:1000]).decode('utf-8', 'replace'), 160)}", len(line), None)
+
+    def _fault(self, text: str, size: int, found: int | str | None) -> Iterator[FrameFault]:
+        self.faults += 1
+        if self.faults <= REPORTED or self.faults & (self.faults - 1) == 0:
+            more = f" (fault {self.faults} of this link; not every one is told)" if self.faults > REPORTED else ""
+            yield FrameFault(text + more, size=size, id=found, count=self.faults)
+
+
+def _refusal(request: int | str, text: str) -> Any:
+    from mcp.shared.message import SessionMessage  # noqa: PLC0415
+    from mcp_types import ErrorData, JSONRPCError  # noqa: PLC0415
+
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=request, error=ErrorData(code=PARSE_ERROR, message=text)))
+
+
+def frame_of(item: Any) -> bytes:
+    """Return the line that carries a message of the SDK's."""
+    try:
+        text: str = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+    except ValueError:  # half a surrogate pair, which models do write and which has no UTF-8
+        text = json.dumps(item.message.model_dump(by_alias=True, exclude_unset=True), ensure_ascii=False)
+    return text.encode("utf-8", "replace") + b"\n"
