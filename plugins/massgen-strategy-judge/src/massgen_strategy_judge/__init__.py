@@ -1,0 +1,1 @@
+"""The strategy `judge`: all agents answer, and one of them chooses."""

@@ -1,0 +1,1 @@
+"""The strategy `majority`: the answer that comes most often in several samples."""

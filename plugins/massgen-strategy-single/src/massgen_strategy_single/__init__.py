@@ -1,0 +1,1 @@
+"""The strategy `single`: one agent answers, and its answer is the result."""
