@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import anyio
 import attrs
 import pytest
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
 
 from massgen_core.api import Backend, Chunk, Image, Message, ModelRequest, Sampling, Tool
 from massgen_testkit import BackendSuite, PlainContext, PresetSuite, Scenario, Stage
@@ -67,9 +69,9 @@ class TestLocal(BackendSuite):
         asked = CHANGES.get(scenario.name, ({},))
         async with self.opened(context, {"queue": 1} if scenario.name == "overloaded" else {}) as backend, anyio.create_task_group() as others:
             if scenario.name == "overloaded":
-                for _ in range(2):
-                    others.start_soon(self._keep_busy, backend)
-                    await anyio.sleep(0.05)
+                await others.start(self._keep_busy, backend)
+                others.start_soon(self._keep_busy, backend)
+                await anyio.wait_all_tasks_blocked()
             else:
                 # The suite bounds a call by the time that a provider may take; loading a model may take longer.
                 await self.hear(Stage(backend=Asked(backend, self.model, ({},))))
@@ -81,10 +83,11 @@ class TestLocal(BackendSuite):
     ) -> ModelRequest:
         return super().request(text, tools=tools, messages=messages)
 
-    async def _keep_busy(self, backend: Backend) -> None:
+    async def _keep_busy(self, backend: Backend, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         async with Asked(backend, self.model, (LONG,)).respond(self.request()) as stream:
-            async for _ in stream:
-                pass
+            await anext(stream)
+            task_status.started()
+            await anyio.sleep_forever()
 
 
 class TestDefault(PresetSuite):
