@@ -34,7 +34,8 @@ PLUGIN = """
 
     @hookimpl
     def massgen_middlewares():
-        return spec(MiddlewareSpec, around="model")
+        named = (("zoo", "model"), ("zoo-tool", "tool"), ("zoo-mcp", "mcp"))
+        return [made for name, around in named for made in spec(MiddlewareSpec, name, around=around)]
 
     @hookimpl
     def massgen_safety_classifiers():
@@ -158,7 +159,7 @@ THINGS = """
                 with anyio.CancelScope(shield=self.flaw == "deaf"):
                     with anyio.move_on_after(1.5):
                         answer = await following(request)
-            except BackendFault:
+            except (BackendFault, ToolFault):
                 if self.flaw == "hides":
                     raise RuntimeError("something") from None
                 raise
@@ -246,7 +247,7 @@ agents:
 sinks: [zoo]
 display: zoo
 toolsets: [zoo]
-middlewares: [zoo]
+middlewares: [zoo, zoo-tool, zoo-mcp]
 classifiers: [{type: zoo, flaw: none}]
 ```
 """
@@ -269,6 +270,12 @@ TESTS = """
 
     class Middleware(MiddlewareSuite):
         name = "zoo"
+
+    class ToolMiddleware(MiddlewareSuite):
+        name = "zoo-tool"
+
+    class McpMiddleware(MiddlewareSuite):
+        name = "zoo-mcp"
 
     class Classifier(ClassifierSuite):
         name = "zoo"
@@ -334,6 +341,8 @@ FLAWS: Mapping[str, Mapping[str, set[str]]] = {
         "deaf": {"test_cancellation_goes_through"},
         "mixes": {"test_calls_at_once_stay_apart"},
     },
+    "ToolMiddleware": {"": set(), "hides": {"test_fault_stays_typed"}, "mixes": {"test_calls_at_once_stay_apart"}},
+    "McpMiddleware": {"": set(), "hides": {"test_fault_stays_typed"}, "mixes": {"test_calls_at_once_stay_apart"}},
     "Classifier": {
         "": set(),
         "parses": {"test_verdicts_are_well_formed_and_steady", "test_join_obeys_its_laws"},
@@ -359,6 +368,7 @@ FLAWS: Mapping[str, Mapping[str, set[str]]] = {
 }
 NAMED = ("Command", "Preset")
 POINTS = [f"{kind}.zoo" for kind in ("sink", "display", "toolset", "middleware", "classifier", "credentials", "executor")]
+POINTS += ["middleware.zoo-tool", "middleware.zoo-mcp"]
 POINTS += [f"{kind.lower()}.zoo-{flaw}" for kind in NAMED for flaw in FLAWS[kind]]
 
 
