@@ -13,7 +13,7 @@ import attrs
 
 from massgen_core.api import File, Image, Text, ToolResult, clean_line
 
-__all__ = ["limited", "of_prompt", "of_resource", "to_parts"]
+__all__ = ["limited", "of_prompt", "of_resource", "plain_text", "to_parts"]
 
 Part: TypeAlias = Text | Image | File
 
@@ -44,7 +44,7 @@ def to_parts(raw: Any, call: str = "") -> ToolResult:
     parts = [part for block in (blocks if isinstance(blocks, list) else [] if blocks is None else [blocks]) for part in _block(block)]
     structured = raw.get("structuredContent")
     if structured is not None and not _is_said([part.text for part in parts if isinstance(part, Text)], structured):
-        parts.append(Text(text=_json(structured)))
+        parts.append(Text(text=plain_text(structured)))
     if not any(not isinstance(part, Text) or part.text for part in parts):
         parts = [Text(text="The tool failed and did not say why." if is_error else "The tool returned nothing.")]
     return ToolResult(call=call, content=tuple(parts), is_error=is_error, structured=structured)
@@ -107,7 +107,7 @@ def _block(block: Any) -> Iterator[Part]:
     elif kind == "resource" and isinstance(block.get("resource"), Mapping):
         yield from _contents(block["resource"], is_named=True)
     elif block is not None:
-        yield Text(text=f"[content that cannot be shown: {clean_line(_json(block), _UNKNOWN)}]")
+        yield Text(text=f"[content that cannot be shown: {clean_line(plain_text(block), _UNKNOWN)}]")
 
 
 def _contents(resource: Any, *, is_named: bool) -> Iterator[Part]:
@@ -187,7 +187,8 @@ def _name(uri: str) -> str:
     return re.sub(r"[^\w. -]", "_", re.split(r"[/\\]", path)[-1]).strip(" .")[:100]
 
 
-def _json(data: Any) -> str:
+def plain_text(data: Any) -> str:
+    """Return plain data as one line of JSON."""
     try:
         return json.dumps(data, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -201,7 +202,7 @@ def _is_said(texts: Sequence[str], structured: Any) -> bool:
         meant.append(structured["result"])
     read = [_read(text) for text in texts]
     for value in meant:
-        if any(text == value or data == value for text, data in zip(texts, read, strict=True)):
+        if any(value in (text, data) for text, data in zip(texts, read, strict=True)):
             return True
         if (
             isinstance(value, list)
