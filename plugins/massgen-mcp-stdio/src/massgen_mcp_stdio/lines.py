@@ -61,10 +61,11 @@ class Lines:
         if self._size <= self.limit:
             self._kept += piece
             return
-        if not self._head:
-            self._head = bytes(self._kept[:HEAD]) + piece[: max(0, HEAD - len(self._kept))]
-            self._tail = bytes(self._kept[-TAIL:])
+        if self._kept:
+            self._head, self._tail = bytes(self._kept[:HEAD]), bytes(self._kept[-TAIL:])
             self._kept = bytearray()
+        if len(self._head) < HEAD:
+            self._head += piece[: HEAD - len(self._head)]
         self._tail = (self._tail + piece[-TAIL:])[-TAIL:]
 
     def _taken(self) -> bytearray | Oversized:

@@ -79,21 +79,21 @@ class SandboxLink:
 
     async def pump(self) -> None:
         """Read the server's messages until its output ends."""
-        try:
-            async for data in self.process.stdout():
-                for item in self._frames.feed(data):
+        with self._items:
+            try:
+                async for data in self.process.stdout():
+                    for item in self._frames.feed(data):
+                        await self._items.send(item)
+                for item in self._frames.end():
                     await self._items.send(item)
-            for item in self._frames.end():
-                await self._items.send(item)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            async for _ in self.process.stdout():  # nobody reads any more, and the server must not wait for us
-                pass
-        except ExecutorFault as error:
-            self.reason = self.reason or str(error)
-        with anyio.move_on_after(LATE_SECONDS):
-            await self.ended.wait()
-        self.reason = self.reason or "its standard output ended"
-        self._items.close()
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                async for _ in self.process.stdout():  # nobody reads any more, and the server must not wait for us
+                    pass
+            except ExecutorFault as error:
+                self.reason = self.reason or str(error)
+            with anyio.move_on_after(LATE_SECONDS):
+                await self.ended.wait()
+            self.reason = self.reason or "its standard output ended"
 
     async def listen(self) -> None:
         """Read the server's standard error until it ends."""
