@@ -31,6 +31,7 @@ class AnswerGiven(Event):
 
     @property
     def label(self) -> str:
+        """The answer's name for people: `<agent>.<number>`."""
         return f"{self.agent}.{self.number}"
 
 
