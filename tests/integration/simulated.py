@@ -77,6 +77,7 @@ class World:
     tools: float = 0.0
     garbage: float = 0.0
     novelty: float = 0.1
+    is_mute: bool = False
     model_calls: int = 0
     effects: list[str] = attrs.field(factory=list)
 
@@ -105,6 +106,19 @@ class SimulatedBackend(Backend):
             raise draw.choice([Overloaded("busy"), ConnectionLost("gone"), RateLimited("slow down", retry_after=3), BackendFault("no")])
         if roll < world.faults + world.hangs:
             await anyio.sleep_forever()
+        oddity = draw.random()
+        if world.is_mute or oddity < world.garbage / 4:
+            # An answer without anything in it; asked again, a model usually says something.
+            yield StopChunk("stop")
+            return
+        if oddity < world.garbage / 2:
+            # Cut off in the middle of a call, which must not be carried out.
+            yield ToolCallChunk(0, f"cut{number}", "act", "{}")
+            yield StopChunk("length")
+            return
+        if oddity < world.garbage * 0.6:
+            yield StopChunk("refused")
+            return
         for word in draw.choice(SENTENCES).split():
             await anyio.sleep(draw.uniform(0, 2))
             yield TextChunk(f"{word} ")

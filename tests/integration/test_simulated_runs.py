@@ -52,6 +52,12 @@ def check(outcome: Outcome, journal: Sequence[Record], world: World) -> None:
     returned = [(event.agent, event.turn, event.result.call) for event in events if event.type == "tool.returned"]
     assert len(set(returned)) == len(returned)
     assert len(set(world.effects)) == len(world.effects)
+    assert not [call for call in world.effects if call.startswith("cut")]
+    # Phases are entered and left in turn, and the conductor measured them.
+    phases = [event for event in events if event.type in ("phase.entered", "phase.left")]
+    for entered, left in zip(phases[::2], phases[1::2], strict=False):
+        assert (entered.type, left.type) == ("phase.entered", "phase.left")
+        assert entered.phase == left.phase
     # Every turn ends exactly once, and nothing happens in it afterwards.
     over: set[tuple[str, int]] = set()
     for event in events:
@@ -137,6 +143,29 @@ def test_limits_end_a_run_with_what_exists() -> None:
             if limits.calls:
                 assert world.model_calls <= limits.calls
     assert statuses["partial"] > 200
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_phases_take_their_time(name: str) -> None:
+    """A phase in which models are called has a duration."""
+    lines: list[bytes] = []
+    run_once(strategy_named(name), name, World(1, faults=0.0), AGENTS, lines, limits=LIMITS)
+
+    left = [record.event for record in records(lines) if record.event.type == "phase.left"]
+    assert sum(event.seconds for event in left) > 1
+
+
+def test_a_model_that_never_says_anything_is_given_up() -> None:
+    """Empty answers are asked again a few times, never without end."""
+    world = World(1, faults=0.0, garbage=0.0)
+    world.is_mute = True
+    lines: list[bytes] = []
+
+    outcome = run_once(strategy_named("consensus"), "consensus", world, AGENTS, lines, limits=LIMITS)
+
+    assert outcome is not None
+    assert outcome.status == "failed"
+    assert world.model_calls == 3 * len(AGENTS)
 
 
 def test_an_agent_alone_in_its_trouble_does_not_stop_the_others() -> None:
