@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from massgen_testkit.sink import SinkSuite
     from massgen_testkit.strategy import StrategySuite
     from massgen_testkit.toolset import ToolsetSuite
+    from massgen_testkit.transport import TransportSuite
 
 _HOMES = {
     "backend": ("BackendSuite",),
@@ -49,6 +50,7 @@ _HOMES = {
     "sink": ("SinkSuite",),
     "strategy": ("StrategySuite",),
     "toolset": ("ToolsetSuite",),
+    "transport": ("TransportSuite",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -78,6 +80,7 @@ __all__ = [
     "StrategySuite",
     "Suite",
     "ToolsetSuite",
+    "TransportSuite",
     "call",
     "overrides",
     "say",

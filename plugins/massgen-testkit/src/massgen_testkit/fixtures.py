@@ -34,6 +34,7 @@ _SUITES = (
     "sink",
     "strategy",
     "toolset",
+    "transport",
 )
 pytest.register_assert_rewrite(*(f"massgen_testkit.{name}" for name in _SUITES))
 
