@@ -1,4 +1,4 @@
-"""Write constraints.txt: the newest versions, for Python 3.11 and later, of all that the distributions and the tools of tox.toml ask for."""
+"""Write constraints.txt: the newest versions, for Python 3.11 and later, of all that the distributions, their tests and the tools ask for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ("copier", "editables", "hatchling", "mypy", "packaging", "ruff", "towncrier", "tox", "tox-uv", "types-pyyaml", "uv")
+TOOLS = ("editables", "tox", "tox-uv", "uv")
 
 
 def wanted() -> list[str]:
