@@ -52,7 +52,8 @@ PLUGIN = """
     @hookimpl
     def massgen_commands():
         kinds = ("good", "rude", "mute", "slow")
-        return [CommandSpec(name=f"zoo-{kind}", factory=f"zoo.things:{kind.title()}", summary="for a test") for kind in kinds]
+        grouped = CommandSpec(name="zoo.grouped", factory="zoo.things:Good", summary="for a test")
+        return [grouped] + [CommandSpec(name=f"zoo-{kind}", factory=f"zoo.things:{kind.title()}", summary="for a test") for kind in kinds]
 
     @hookimpl
     def massgen_presets():
@@ -293,6 +294,9 @@ TESTS = """
 
     class Preset(PresetSuite):
         pass
+
+    class Test_Grouped(Command):
+        name = "zoo.grouped"
 """
 # By kind and flaw: the tests that must fail, no others.
 FLAWS: Mapping[str, Mapping[str, set[str]]] = {
@@ -368,7 +372,7 @@ FLAWS: Mapping[str, Mapping[str, set[str]]] = {
 }
 NAMED = ("Command", "Preset")
 POINTS = [f"{kind}.zoo" for kind in ("sink", "display", "toolset", "middleware", "classifier", "credentials", "executor")]
-POINTS += ["middleware.zoo-tool", "middleware.zoo-mcp"]
+POINTS += ["middleware.zoo-tool", "middleware.zoo-mcp", "command.zoo.grouped"]
 POINTS += [f"{kind.lower()}.zoo-{flaw}" for kind in NAMED for flaw in FLAWS[kind]]
 
 
@@ -389,6 +393,11 @@ def results(site: Any) -> Mapping[str, str]:
 def test_each_flaw_is_found(kind: str, flaw: str, results: Mapping[str, str], failures: Callable[[Mapping[str, str], str], set[str]]) -> None:
     """What is good passes; what has one flaw fails the tests about it and no others."""
     assert failures(results, f"Test_{kind}_{flaw}") == FLAWS[kind][flaw]
+
+
+def test_a_command_in_a_group_is_typed_in_two_words(results: Mapping[str, str], failures: Callable[[Mapping[str, str], str], set[str]]) -> None:
+    """The command `zoo.grouped` is run as `massgen zoo grouped`."""
+    assert failures(results, "Test_Grouped") == set()
 
 
 def test_a_suite_alone_is_not_collected(results: Mapping[str, str]) -> None:

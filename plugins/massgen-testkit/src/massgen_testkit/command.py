@@ -36,12 +36,24 @@ class CommandSuite(PluginSuite):
     def features(self) -> frozenset[str]:
         return frozenset({"example"})
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is typed after `massgen`: the command `mcp.list` is typed `mcp list`."""
+        return tuple(self.name.split("."))
+
+    def configured(self) -> tuple[Any, argparse.ArgumentParser]:
+        """Return the command, and a parser with its options."""
+        command = self.plugins.factory(self.kind, self.name)()
+        parser = argparse.ArgumentParser(prog=" ".join(("massgen", *self.words)))
+        command.configure(parser)
+        return command, parser
+
     def test_configure_is_quick(self) -> None:
         """Adding options costs nothing, since `massgen --help` may do it for every command."""
         command = self.plugins.factory(self.kind, self.name)()
         times: list[float] = []
         for _ in range(5):
-            parser = argparse.ArgumentParser(prog=f"massgen {self.name}")
+            parser = argparse.ArgumentParser()
             started = time.thread_time()
             command.configure(parser)
             times.append((time.thread_time() - started) * 1000)
@@ -49,23 +61,22 @@ class CommandSuite(PluginSuite):
 
     def test_options_are_explained(self) -> None:
         """Every argument and option has a help text."""
-        parser = argparse.ArgumentParser(prog=f"massgen {self.name}")
-        self.plugins.factory(self.kind, self.name)().configure(parser)
+        _, parser = self.configured()
         silent = [action.dest for action in parser._actions if not action.help and not isinstance(action, argparse._SubParsersAction)]
 
         assert silent == []
 
     def test_help_works(self, massgen_project: Callable[..., Project]) -> None:
         """`massgen NAME --help` prints how the command is used."""
-        result = massgen_project(self.files).run(self.name, "--help").check()
+        result = massgen_project(self.files).run(*self.words, "--help").check()
 
         assert "usage:" in result.stdout
-        assert self.name in result.stdout
+        assert " ".join(self.words) in result.stdout
 
     def test_example_succeeds(self, massgen_project: Callable[..., Project]) -> None:
         """The example ends with exit code 0."""
         self.need("example")
-        massgen_project(self.files).run(self.name, *self.example, stdin=self.stdin).check()
+        massgen_project(self.files).run(*self.words, *self.example, stdin=self.stdin).check()
 
     def test_exit_code_is_a_number(self, massgen_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
         """`run` returns an int."""
@@ -75,9 +86,7 @@ class CommandSuite(PluginSuite):
         monkeypatch.setattr("sys.stdin", io.StringIO(self.stdin))
         for key, value in project.variables().items():
             monkeypatch.setenv(key, value)
-        command = self.plugins.factory(self.kind, self.name)()
-        parser = argparse.ArgumentParser(prog=f"massgen {self.name}")
-        command.configure(parser)
+        command, parser = self.configured()
         code = command.run(parser.parse_args(list(self.example)), ConsoleApp(self.plugins))
 
         assert type(code) is int, f"run returned {code!r}"
@@ -86,6 +95,6 @@ class CommandSuite(PluginSuite):
         """A person's mistake gives one message and an exit code, no traceback."""
         project = massgen_project(self.files)
         for arguments in (("--no-such-option",), *self.mistakes):
-            result = project.run(self.name, *arguments, stdin=self.stdin)
+            result = project.run(*self.words, *arguments, stdin=self.stdin)
             if result.exit_code == 0 or "Traceback" in result.stderr or not result.stderr.strip():
-                pytest.fail(f"massgen {self.name} {' '.join(arguments)} ended with {result.exit_code}:\n{result.stderr}")
+                pytest.fail(f"massgen {' '.join((*self.words, *arguments))} ended with {result.exit_code}:\n{result.stderr}")
