@@ -303,7 +303,7 @@ def test_metadata_of_a_plugin(folder: Path) -> None:
     if folder.name not in INSIDERS:
         assert named
         assert {f"{package_of(folder)}.plugin"} == set(named.values())
-        assert [] == [name for name in named if not re.fullmatch(r"[a-z]+\.[a-z0-9_-]+", name)]
+        assert [] == [name for name in named if not re.fullmatch(r"[a-z]+(\.[a-z0-9_-]+)+", name)]
 
 
 def test_files_of_python_say_what_they_are_for() -> None:
