@@ -1,0 +1,300 @@
+"""One request to a server: permitted by its breaker, bounded in time, made again where that is safe, and told from beginning to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import attrs
+from mcp import MCPError
+from mcp.types import CONNECTION_CLOSED
+
+from massgen_core.api import Context, Event, McpCall, ToolAnnotations, clean_line
+from massgen_mcp_client.connection import Session, final_report
+from massgen_mcp_client.events import CallCalled, CallCancelled, CallProgressed, CallRetried, CallReturned, ErrorRaised, PerformanceMeasured
+from massgen_mcp_client.faults import McpFault, ended, leaf
+from massgen_mcp_client.retry import delays, may_repeat
+from massgen_mcp_client.tap import CURRENT, Operation, size
+
+if TYPE_CHECKING:
+    from massgen_mcp_client.server import Server
+
+__all__ = ["Caller", "Request", "request"]
+
+SESSION_LOST = -32600
+UNAVAILABLE = frozenset({429, 500, 502, 503, 504})
+
+
+@attrs.frozen(kw_only=True)
+class Caller:
+    """For whom a request is made.
+
+    Attributes:
+        context: The agent's.
+        call: The id of the agent's tool call.
+        span: Of that call.
+        trace: Of the run.
+    """
+
+    context: Context
+    call: str = ""
+    span: str = ""
+    trace: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """What is asked of a server.
+
+    Attributes:
+        method: `tools/call`, `resources/read` or `prompts/get`.
+        name: The tool, the resource's address, or the prompt.
+        annotations: What the server says of the tool.
+    """
+
+    method: str
+    name: str
+    arguments: Mapping[str, Any] = attrs.field(factory=dict)
+    annotations: ToolAnnotations | None = None
+    caller: Caller
+
+
+@attrs.define(eq=False)
+class _Run:
+    """One request on its way.
+
+    Attributes:
+        operation: The present attempt; all attempts share its ids.
+        attempts: So far.
+        sent_at: When the last attempt began.
+    """
+
+    server: Server
+    request: Request
+    operation: Operation
+    attempts: int = 0
+    sent_at: float = 0.0
+
+    def tell(self, event: type[Any], **fields: Any) -> None:
+        caller = self.request.caller
+        self.server.tell(
+            event,
+            context=caller.context,
+            span=self.operation.span,
+            parent=caller.span,
+            agent=caller.context.agent,
+            operation=self.operation.span,
+            **fields,
+        )
+
+
+async def request(server: Server, wanted: Request) -> dict[str, Any]:
+    """Make a request and return the result as the server sent it.
+
+    Raises:
+        McpFault: It failed; a tool that says that it failed is a result.
+    """
+    began = time.monotonic()
+    operation = server.operation(wanted.caller)
+    run = _Run(server, wanted, operation)
+    sent = size(wanted.arguments)
+    is_debug = server.config.log_level == "debug"
+    what = {"method": wanted.method, "tool": wanted.name, "call": wanted.caller.call}
+    run.tell(CallCalled, bytes=sent, arguments=server.shown(wanted.arguments) if is_debug else "", **what)
+    outcome, result = "error", None
+    try:
+        with anyio.move_on_after(server.config.call_total_seconds) as total:
+            result = await _around(run)
+            outcome = "tool_error" if result.get("isError") is True else "ok"
+        if total.cancelled_caught:
+            outcome = "timed_out"
+            raise _late(run, server.config.call_total_seconds, "call_total_seconds")
+        assert result is not None
+        return result
+    except McpFault as fault:
+        outcome = {"timeout": "timed_out", "lost": "lost", "connect": "lost", "refused": "refused"}.get(fault.kind, "error")
+        server.raised(fault, run.tell, tool=wanted.name)
+        raise
+    except anyio.get_cancelled_exc_class():
+        outcome = "cancelled"
+        run.tell(CallCancelled, tool=wanted.name, call=wanted.caller.call, reason="the agent gave it up")
+        raise
+    finally:
+        milliseconds, received = (time.monotonic() - began) * 1000, size(result) if result is not None else 0
+        shown = server.shown(result) if is_debug and result is not None else ""
+        run.tell(CallReturned, outcome=outcome, milliseconds=milliseconds, bytes=received, attempts=max(1, run.attempts), result=shown, **what)
+        run.tell(
+            PerformanceMeasured,
+            method=wanted.method,
+            tool=wanted.name,
+            milliseconds=milliseconds,
+            queue_milliseconds=max(0.0, (run.sent_at or time.monotonic()) - began) * 1000,
+            bytes_out=sent,
+            bytes_in=received,
+            retries=max(0, run.attempts - 1),
+        )
+
+
+async def _around(run: _Run) -> dict[str, Any]:
+    """Go through the middlewares."""
+    middlewares = run.request.caller.context.around("mcp")
+    if not middlewares:
+        return await _attempts(run)
+
+    async def innermost(call: McpCall) -> dict[str, Any]:
+        run.request = attrs.evolve(run.request, name=call.name, arguments=call.arguments)
+        return await _attempts(run)
+
+    following = innermost
+    for middleware in reversed(middlewares):
+        following = partial(middleware, following=following)
+
+    def emit(event: Event) -> None:
+        run.request.caller.context.emit(event, span=run.operation.span, parent=run.request.caller.span)
+
+    wanted = run.request
+    call = McpCall(
+        server=run.server.config.name,
+        method=wanted.method,
+        name=wanted.name,
+        arguments=wanted.arguments,
+        agent=wanted.caller.context.agent,
+        emit=emit,
+    )
+    return await following(call)
+
+
+async def _attempts(run: _Run) -> dict[str, Any]:
+    """Try, and try again where that is safe and may help."""
+    server, waits = run.server, delays(run.server.config.retry, run.server.rng)
+    while True:
+        permit = server.permit()
+        run.attempts += 1
+        try:
+            result = await _once(run)
+        except McpFault as fault:
+            server.report(permit, None if fault.kind == "refused" else not fault.counts)
+            if not _is_repeatable(run, fault):
+                raise
+            delay = next(waits, None)
+            if delay is None:
+                raise
+            wanted = run.request
+            run.tell(CallRetried, tool=wanted.name, call=wanted.caller.call, attempt=run.attempts + 1, delay=delay, reason=clean_line(str(fault)))
+            await anyio.sleep(delay)
+        except BaseException:
+            server.report(permit, None)
+            raise
+        else:
+            server.report(permit, True)
+            return result
+
+
+def _is_repeatable(run: _Run, fault: McpFault) -> bool:
+    if not fault.is_retryable:
+        return False
+    was_sent = run.operation.was_sent and fault.was_executed
+    return may_repeat(run.request.method, was_sent=was_sent, annotations=run.request.annotations, is_trusted=run.server.config.trust)
+
+
+async def _once(run: _Run) -> dict[str, Any]:
+    server, operation = run.server, run.operation
+    session = await server.connection.ready()
+    operation.was_sent, operation.raw, operation.ids = False, None, []
+    operation.idle_seconds = server.config.call_idle_seconds
+    run.sent_at = time.monotonic()
+    server.connection.calls += 1
+    session.operations.add(operation)
+    token = CURRENT.set(operation)
+    try:
+        with anyio.CancelScope() as operation.idle:
+            server.clock(operation)
+            await _send(run, session)
+    except Exception as error:  # whatever the SDK raises for one request
+        return await _read(run, session, leaf(error))
+    finally:
+        CURRENT.reset(token)
+        session.operations.discard(operation)
+        session.tap.forget(operation)
+    if operation.idle.cancelled_caught:
+        is_mute = session.tap.last_received < run.sent_at
+        if is_mute:
+            server.suspect(session)
+        raise _late(run, server.config.call_idle_seconds, "call_idle_seconds", counts=is_mute)
+    return _result(operation)
+
+
+async def _send(run: _Run, session: Session) -> None:
+    wanted, client = run.request, session.client
+
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        run.operation.progressed()
+        run.tell(
+            CallProgressed,
+            tool=wanted.name,
+            call=wanted.caller.call,
+            progress=progress,
+            total=total or 0.0,
+            message=clean_line(message or ""),
+        )
+
+    if wanted.method == "tools/call":
+        await client.call_tool(wanted.name, dict(wanted.arguments), progress_callback=progress)
+    elif wanted.method == "resources/read":
+        await client.read_resource(wanted.name)
+    else:
+        await client.get_prompt(wanted.name, {key: str(value) for key, value in wanted.arguments.items()})
+
+
+def _result(operation: Operation) -> dict[str, Any]:
+    return operation.raw if isinstance(operation.raw, dict) else {}
+
+
+def _late(run: _Run, seconds: float, limit: str, *, counts: bool = False) -> McpFault:
+    name = run.server.config.name
+    what = "without a result or progress" if limit == "call_idle_seconds" else "without a result"
+    text = f"{run.request.name!r} of MCP server {name!r} was stopped after {seconds:g} s {what} ({limit}); ask for less at once, or go on without it"
+    return McpFault(text, server=name, kind="timeout", counts=counts)
+
+
+async def _read(run: _Run, session: Session, error: BaseException) -> dict[str, Any]:
+    """Return the result of a request that the SDK did not take, or raise what went wrong."""
+    server, operation = run.server, run.operation
+    name = server.config.name
+    if isinstance(error, MCPError):
+        raise await _fault(run, session, error) from None
+    if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError | anyio.EndOfStream):
+        raise ended(name, await final_report(session.link), was_executed=operation.was_sent) from None
+    if operation.raw is not None and isinstance(error, RuntimeError | ValueError):
+        # The result came and is not what the protocol or the tool's own schema says: the model may still use it.
+        reason = clean_line(str(error), 300)
+        run.tell(ErrorRaised, kind="protocol", message=f"a result is not what was promised: {reason}", tool=run.request.name)
+        return _result(operation)
+    text = f"{run.request.name!r} of MCP server {name!r} failed: {type(error).__name__}: {clean_line(str(error), 300)}"
+    raise McpFault(text, server=name, kind="protocol") from error
+
+
+async def _fault(run: _Run, session: Session, error: MCPError) -> McpFault:
+    server, wanted = run.server, run.request
+    name, code = server.config.name, error.code
+    if code == CONNECTION_CLOSED and (session.tap.has_ended or server.connection.session is not session):
+        return ended(name, await final_report(session.link), was_executed=run.operation.was_sent)
+    report = session.link.report()
+    words = {"server": name, "code": code, "report": report}
+    message = clean_line(error.message, 500)
+    if code == SESSION_LOST and (report.status == 404 or "session" in message.lower()):
+        server.connection.reset(session, f"the server does not know the session any more ({message})")
+        text = f"MCP server {name!r} has forgotten its session: {message}"
+        return McpFault(text, kind="lost", is_retryable=True, was_executed=False, **words)  # type: ignore[arg-type]
+    if report.status in (401, 403):
+        text = f"MCP server {name!r} refuses the credentials: HTTP {report.status}; a person can log in with: massgen mcp login {name}"
+        return McpFault(text, kind="auth", counts=True, **words)  # type: ignore[arg-type]
+    if code == CONNECTION_CLOSED or report.status in UNAVAILABLE:
+        text = f"MCP server {name!r} cannot be reached at the moment: {message}"
+        was_executed = report.status not in (429, 503)
+        return McpFault(text, kind="unavailable", is_retryable=True, was_executed=was_executed, counts=True, **words)  # type: ignore[arg-type]
+    text = f"{wanted.name!r} of MCP server {name!r} was refused: {message} (code {code})"
+    return McpFault(text, kind="protocol", **words)  # type: ignore[arg-type]

@@ -1,0 +1,131 @@
+"""The toolset `mcp`: what servers have, as tools of one agent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from massgen_core.api import Context, NoticeGiven, Text, Tool, ToolResult, ToolUse
+from massgen_mcp_client.config import McpConfig, McpOptions
+from massgen_mcp_client.names import NameCollision, merge
+from massgen_mcp_client.servers import read_servers
+
+if TYPE_CHECKING:
+    from massgen_mcp_client.inventory import ServerTool
+    from massgen_mcp_client.server import Server
+
+__all__ = ["McpToolset", "open_mcp"]
+
+
+@asynccontextmanager
+async def open_mcp(options: McpOptions, context: Context) -> AsyncIterator[McpToolset]:
+    """Open the servers of a section and yield their tools.
+
+    Raises:
+        ConfigProblems: The section is wrong.
+        NameCollision: Two tools would have one name.
+    """
+    config = read_servers(options)
+    for note in config.notes:
+        context.emit(NoticeGiven(level="info", text=note, agent=context.agent))
+    if not config.servers:
+        yield McpToolset(config, (), context)
+        return
+    from massgen_mcp_client.client import open_servers  # noqa: PLC0415 - with servers only
+
+    toolset = McpToolset(config, await open_servers(config, context), context)
+    toolset.check()
+    yield toolset
+
+
+class McpToolset:
+    """The tools of one agent's servers.
+
+    Args:
+        config: The section.
+        servers: Open, or on their way.
+        context: Of the agent.
+    """
+
+    def __init__(self, config: McpConfig, servers: Sequence[Server], context: Context) -> None:
+        self._config, self._servers, self._context = config, servers, context
+        self._seen: tuple[Any, ...] = ()
+        self._tools: tuple[Tool, ...] = ()
+        self._by_name: dict[str, tuple[Server, ServerTool]] = {}
+        self._own: Mapping[str, Any] = {}
+
+    def check(self) -> None:
+        """Look at the tools once.
+
+        Raises:
+            NameCollision: Two of them would have one name.
+        """
+        if self._servers:
+            self._build()
+
+    def tools(self) -> Sequence[Tool]:
+        """The tools as they are now; a server that changes its list changes them from the next model call on."""
+        seen = tuple((server.inventory.version, server.fault) for server in self._servers)
+        if seen != self._seen:
+            self._seen = seen
+            try:
+                self._build()
+            except NameCollision as error:
+                self._context.emit(NoticeGiven(level="warning", text=f"{error}; the tools stay as they were", agent=self._context.agent))
+        return self._tools
+
+    def _build(self) -> None:
+        from massgen_mcp_client.offers import offers  # noqa: PLC0415 - with servers only
+
+        by_name: dict[str, tuple[Server, ServerTool]] = {}
+        merge({one.tool.name: (server.config.name, one.wire) for one in server.inventory.tools.values()} for server in self._servers)
+        for server in self._servers:
+            by_name.update((one.tool.name, (server, one)) for one in server.inventory.tools.values())
+        self._by_name = by_name
+        self._own = offers(self._config, self._servers)
+        self._tools = (*(one.tool for _, one in by_name.values()), *(offer.tool for offer in self._own.values()))
+
+    async def call(self, use: ToolUse) -> ToolResult:
+        """Call a tool; whatever fails is a result that says so."""
+        await anyio.lowlevel.checkpoint()
+        name = use.tool.name
+        if name not in self._by_name and name not in self._own:
+            text = f"there is no tool {name!r}; call one of those that are offered now"
+            return ToolResult(call=use.call.id, content=(Text(text=text),), is_error=True)
+        from massgen_mcp_client.calls import Caller, Request  # noqa: PLC0415 - with servers only
+        from massgen_mcp_client.faults import McpFault  # noqa: PLC0415
+        from massgen_mcp_client.results import to_parts  # noqa: PLC0415
+
+        caller = Caller(context=self._context, call=use.call.id, span=use.span, trace=use.trace)
+        try:
+            if name in self._own:
+                result: ToolResult = await self._own[name].call(use, caller)
+                return result
+            server, tool = self._by_name[name]
+            request = Request(method="tools/call", name=tool.wire, arguments=use.arguments, annotations=tool.tool.annotations, caller=caller)
+            return self._limited(server, to_parts(await server.request(request), use.call.id), use)
+        except McpFault as fault:
+            return ToolResult(call=use.call.id, content=(Text(text=self._context.redact(str(fault))),), is_error=True)
+
+    def _limited(self, server: Server, result: ToolResult, use: ToolUse) -> ToolResult:
+        limit = server.config.max_output
+        if limit is None or len(result.text) <= limit:
+            return result
+        from massgen_mcp_client.results import limited  # noqa: PLC0415 - for long results only
+
+        path = stored(self._context.folder, f"{use.agent}-{use.turn}-{use.call.id}-{use.span}", result.text)
+        return limited(result, limit, str(path))
+
+
+def stored(folder: Path, name: str, text: str) -> Path:
+    """Write a text beside the run and return where it is."""
+    outputs = folder / "outputs"
+    outputs.mkdir(exist_ok=True, parents=True)
+    path = outputs / f"mcp-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:150]}.txt"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    return path
