@@ -252,7 +252,12 @@ class Middleware(Protocol):
 
 
 class Toolset(Protocol):
-    """Tools that one agent can call."""
+    """Tools that one agent can call.
+
+    A toolset in which some calls stand for others, because it has more tools than it shows, also has `meant(tool, call) -> (tool, call)`: it returns
+    the tool and the call that are judged, told and carried out, with the call's own id; what it was given for any other call; and it raises
+    `ValueError`, with a text for the model, where there is no such tool.
+    """
 
     def tools(self) -> Sequence[Tool]:
         """The tools as they are now; asked before each model call, so it must be quick."""

@@ -220,7 +220,9 @@ class Turn:
 
     def _request(self) -> ModelRequest:
         config, talk = self.agent.config, self.conversation
-        own = [tool for tool in self.agent.toolbox.tools() if tool.name in talk.own_tools]
+        own = self.agent.toolbox.tools() if self.started.uses_toolsets else ()
+        # Tools may come and go in the middle of a turn; what the model is shown now it may call now.
+        talk.own_tools = frozenset(tool.name for tool in own)
         names = {tool.name for tool in talk.tools}
         tools = (*talk.tools, *(tool for tool in own if tool.name not in names))
         if tools and not self.agent.capabilities.tools:

@@ -94,7 +94,7 @@ class Job:
                 self.plugins,
                 run=self.run,
                 folder=self.folder,
-                emit=conductor.observe,
+                emit=conductor.tell,
                 ask=display.ask if display is not None else nobody,
                 redactor=redactor,
                 trace=emitter.trace,
@@ -108,7 +108,8 @@ class Job:
                     conductor.take_up(self.earlier)
                 else:
                     conductor.begin()
-                return await self._work(conductor, scope, emitter)
+                async with scope.part():  # sinks hear what agents' plugins tell while they close
+                    return await self._work(conductor, scope, emitter)
             except MassGenError as error:
                 if not isinstance(error, RunStopped):
                     emitter.emit(NoticeGiven(level="error", text=str(error)))

@@ -64,6 +64,18 @@ class Scope:
         """Return what a factory is given."""
         return RunContext(scope=self, agent=agent)
 
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        """Close what is opened inside of the block at its end, before what was opened outside."""
+        outer, self._stack = self._stack, AsyncExitStack()
+        try:
+            yield
+        finally:
+            inner, self._stack = self._stack, outer
+            self._shared.clear()
+            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                await inner.aclose()
+
     async def share(self, key: object, opener: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
         """Return the one resource of this key, opened on first use; a failed opening is tried again by the next who asks."""
         async with self._locks.setdefault(key, anyio.Lock()):

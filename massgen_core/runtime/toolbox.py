@@ -103,6 +103,7 @@ class Toolbox:
         else:
             toolset, tool = found
             try:
+                tool, call = _meant(toolset, tool, call)
                 arguments = call.parsed()
             except ValueError as error:
                 result = _failure(call, f"the arguments of {call.name!r} are not valid: {error}; write one JSON object")
@@ -196,6 +197,12 @@ class Toolbox:
         others = tuple(part for part in result.content if not isinstance(part, Text))
         short = ToolResult(call=result.call, content=(Text(text=shown), *others), is_error=result.is_error)
         return short, str(path.relative_to(self._folder))
+
+
+def _meant(toolset: Toolset, tool: Tool, call: ToolCall) -> tuple[Tool, ToolCall]:
+    """Return the tool and the call that are judged, told and carried out: those that the model named, or those that they stand for."""
+    meant = getattr(toolset, "meant", None)
+    return (tool, call) if meant is None else meant(tool, call)
 
 
 async def _opinion(name: str, classifier: Classifier, tool: Tool, call: ToolCall) -> Verdict:

@@ -129,3 +129,21 @@ async def test_a_context_without_an_agent_has_no_model(tmp_path: Path) -> None:
         assert (context.trace, context.around("mcp")) == ("t", ())
         with pytest.raises(MassGenError, match="no agent"):
             await context.sample(ModelRequest(messages=(Message.of("user", "hello"),)))
+
+
+async def test_a_part_is_closed_before_the_rest(tmp_path: Path) -> None:
+    """What was opened before the part still hears what happens while the part is closed."""
+    told: list[str] = []
+
+    @asynccontextmanager
+    async def resource(name: str) -> AsyncIterator[None]:
+        yield
+        told.append(name)
+
+    async with opened(tmp_path) as scope:
+        await scope.share("outer", lambda: resource("outer"))
+        async with scope.part():
+            await scope.share("inner", lambda: resource("inner"))
+        told.append("after")
+
+    assert told == ["inner", "after", "outer"]

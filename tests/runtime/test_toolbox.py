@@ -262,3 +262,26 @@ def test_more_patterns_never_permit_more_than_denied(tool: str, pattern: str) ->
 
     assert verdict is not None
     assert verdict.level == "deny"
+
+
+class Desk(Shell):
+    """A toolset whose shown tool passes calls on to one that it does not show."""
+
+    def meant(self, tool: Tool, call: ToolCall) -> tuple[Tool, ToolCall]:
+        if call.parsed().get("name") != "erase":
+            raise ValueError("there is no such tool; find one first")
+        return Tool(name="erase", source="tests"), ToolCall(id=call.id, name="erase", arguments='{"all": true}')
+
+
+def test_a_call_that_stands_for_another_is_judged_told_and_carried_out_as_that(tmp_path: Path) -> None:
+    """Permissions name the tool that is really called, not the one that passes calls on."""
+    desk = Desk()
+    refused, _, _ = called(tmp_path, toolset=desk, arguments='{"name": "erase"}', permissions=[PermissionsConfig(allow=("shell",), deny=("erase",))])
+    result, told, _ = called(tmp_path, toolset=desk, arguments='{"name": "erase"}', permissions=[PermissionsConfig(allow=("erase",))])
+    unknown, _, _ = called(tmp_path, toolset=desk, permissions=ALLOW)
+
+    assert (refused.is_error, refused.call) == (True, "c1")
+    assert result.text == "done"
+    assert [event.tool for event in told if hasattr(event, "tool")] == ["erase"] * 3
+    assert [(use.tool.name, use.arguments) for use in desk.uses] == [("erase", {"all": True})]
+    assert "find one first" in unknown.text
