@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from massgen_core.api import Context, NoticeGiven, Text, Tool, ToolResult, ToolUse
+from massgen_core.api import Context, NoticeGiven, Text, Tool, ToolCall, ToolResult, ToolUse, clean_line
 from massgen_mcp_client.config import McpConfig, McpOptions
 from massgen_mcp_client.names import NameCollision, merge
 from massgen_mcp_client.servers import read_servers
 
 if TYPE_CHECKING:
     from massgen_mcp_client.inventory import ServerTool
+    from massgen_mcp_client.search import Index
     from massgen_mcp_client.server import Server
 
 __all__ = ["McpToolset", "open_mcp"]
@@ -58,6 +59,7 @@ class McpToolset:
         self._tools: tuple[Tool, ...] = ()
         self._by_name: dict[str, tuple[Server, ServerTool]] = {}
         self._own: Mapping[str, Any] = {}
+        self._index: Index | None = None
 
     def check(self) -> None:
         """Look at the tools once.
@@ -88,12 +90,41 @@ class McpToolset:
             by_name.update((one.tool.name, (server, one)) for one in server.inventory.tools.values())
         self._by_name = by_name
         self._own = offers(self._config, self._servers)
-        self._tools = (*(one.tool for _, one in by_name.values()), *(offer.tool for offer in self._own.values()))
+        offered = tuple(offer.tool for offer in self._own.values())
+        every = tuple(one.tool for _, one in by_name.values())
+        self._index = None
+        if len(every) > self._config.search_above:
+            from massgen_mcp_client.search import CALL, SEARCH, Index  # noqa: PLC0415 - with very many tools only
+
+            self._index = Index(every)
+            self._tools = (SEARCH, CALL, *offered)
+        else:
+            self._tools = (*every, *offered)
+
+    def meant(self, tool: Tool, call: ToolCall) -> tuple[Tool, ToolCall]:
+        """Return the tool that a call of `mcp_call_tool` is about, so that permissions are those of that tool.
+
+        Raises:
+            ValueError: There is no such tool.
+        """
+        if self._index is None:
+            return tool, call
+        from massgen_mcp_client.search import CALL, SEARCH, unwrapped  # noqa: PLC0415 - with very many tools only
+
+        if tool.name != CALL.name:
+            return tool, call
+        call = unwrapped(call)
+        found = self._by_name.get(call.name)
+        if found is None:
+            raise ValueError(f"there is no tool {clean_line(call.name, 100)!r}; find one with {SEARCH.name}")
+        return found[1].tool, call
 
     async def call(self, use: ToolUse) -> ToolResult:
         """Call a tool; whatever fails is a result that says so."""
         await anyio.lowlevel.checkpoint()
         name = use.tool.name
+        if self._index is not None and name == "mcp_search_tools":
+            return self._search(self._index, use)
         if name not in self._by_name and name not in self._own:
             text = f"there is no tool {name!r}; call one of those that are offered now"
             return ToolResult(call=use.call.id, content=(Text(text=text),), is_error=True)
@@ -111,6 +142,15 @@ class McpToolset:
             return self._limited(server, to_parts(await server.request(request), use.call.id), use)
         except McpFault as fault:
             return ToolResult(call=use.call.id, content=(Text(text=self._context.redact(str(fault))),), is_error=True)
+
+    def _search(self, index: Index, use: ToolUse) -> ToolResult:
+        from massgen_mcp_client.search import MAX_RESULTS, shown  # noqa: PLC0415 - with very many tools only
+
+        query, limit = use.arguments.get("query"), use.arguments.get("limit", 5)
+        if not isinstance(query, str) or not query.strip():
+            return ToolResult(call=use.call.id, content=(Text(text="`query` must say what the tool should do"),), is_error=True)
+        count = min(max(limit, 1), MAX_RESULTS) if isinstance(limit, int) else 5
+        return ToolResult(call=use.call.id, content=(Text(text=shown(index.search(query, count), total=len(index))),))
 
     def _limited(self, server: Server, result: ToolResult, use: ToolUse) -> ToolResult:
         limit = server.config.max_output
