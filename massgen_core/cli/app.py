@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, RunStopped, UsageProblem
+from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, PluginMissing, RunStopped, UsageProblem
 from massgen_core.terminal import clean
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Exit(SystemExit):
 
 def _complain(error: MassGenError) -> int:
     sys.stderr.write(f"massgen: {clean(str(error))}\n")
-    return 2 if isinstance(error, UsageProblem | ConfigProblem | ConfigProblems) else 1
+    return 2 if isinstance(error, UsageProblem | ConfigProblem | ConfigProblems | PluginMissing) else 1
 
 
 def guarded(action: Callable[[], T]) -> T:
