@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).with_name("killed_runs.py")
 
 
+@pytest.mark.once
 def test_sigkill_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     """300 kills in real processes: every record that anyone was told of is kept, and no recorded answer or tool effect happens twice."""
     done = subprocess.run([sys.executable, SCRIPT, tmp_path, "300", "1"], capture_output=True, text=True, timeout=300, check=False)

@@ -15,7 +15,7 @@ from massgen_backend_local.config import LocalConfig
 from massgen_backend_local.plugin import massgen_presets
 from massgen_core.api import Brief, Candidate, Message, ModelRequest, Sampling, TextChunk, Tool, ToolCallChunk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 QUESTIONS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "questions.json").read_text(encoding="utf-8"))
 LABELS = ("agent1", "agent2", "agent3")

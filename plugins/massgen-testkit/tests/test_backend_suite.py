@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.once  # each test runs suites in a process of their own
+
 PLUGIN = """
     from massgen_core.api import BackendSpec, Capabilities, hookimpl
 

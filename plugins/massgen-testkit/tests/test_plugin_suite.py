@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.once  # each test runs suites in a process of their own
+
 PLUGIN = """
     from __future__ import annotations
 
