@@ -306,6 +306,14 @@ def test_metadata_of_a_plugin(folder: Path) -> None:
         assert [] == [name for name in named if not re.fullmatch(r"[a-z]+(\.[a-z0-9_-]+)+", name)]
 
 
+def test_news_has_a_known_type() -> None:
+    """A fragment with another name would never reach a reader."""
+    kinds = {kind["directory"] for kind in metadata_of(ROOT)["tool"]["towncrier"]["type"]}
+    names = [path.name for path in (ROOT / "changelog.d").iterdir() if path.name not in {"README.md", "template.md.jinja"}]
+
+    assert [name for name in names if not re.fullmatch(rf"[a-z0-9-]+\.({'|'.join(sorted(kinds))})\.md", name)] == []
+
+
 def test_files_of_python_say_what_they_are_for() -> None:
     """Every module of the kernel and the plugins begins with a line on what it is for."""
     assert [] == [place(path) for path in KERNEL + SOURCES if not ast.get_docstring(tree_of(path)) and path.stat().st_size]
