@@ -1,0 +1,1 @@
+"""The transports `http` and `sse`: MCP servers over HTTP."""

@@ -1,0 +1,125 @@
+"""Logins through the SDK's providers, with tokens that processes share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx2
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
+
+from massgen_core.api import Context, MassGenError
+from massgen_mcp_http.config import AuthConfig, HttpConfig
+from massgen_mcp_http.login import Login
+from massgen_mcp_http.tokens import FileTokens, token_file
+from massgen_mcp_http.wire import revealed
+
+__all__ = ["SharedAuth", "provider"]
+
+
+class SharedAuth(httpx2.Auth):
+    """A provider of the SDK's whose tokens other processes use and renew, too.
+
+    Before a request the file is read again where it changed. A token that has ended is renewed by one process while the others wait, and then
+    use what it got.
+
+    Args:
+        inner: The provider.
+        tokens: Its storage.
+    """
+
+    requires_response_body = False
+
+    def __init__(self, inner: OAuthClientProvider, tokens: FileTokens) -> None:
+        self._inner, self._tokens = inner, tokens
+        self._seen = -1.0
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Authenticate a request."""
+        await self._reload()
+        context = self._inner.context
+        is_locked = False
+        if context.current_tokens is not None and not context.is_token_valid() and context.can_refresh_token():
+            is_locked = await self._tokens.acquire()
+            await self._reload()
+        flow = self._inner.async_auth_flow(request)
+        try:
+            response = yield await flow.__anext__()
+            while True:
+                response = yield await flow.asend(response)
+        except StopAsyncIteration:
+            return
+        finally:
+            if is_locked:
+                self._tokens.release()
+            self._seen = self._tokens.changed()
+            await flow.aclose()
+
+    async def _reload(self) -> None:
+        changed = self._tokens.changed()
+        if changed == self._seen:
+            return
+        self._seen = changed
+        context = self._inner.context
+        context.current_tokens = await self._tokens.get_tokens()
+        context.client_info = await self._tokens.get_client_info() or context.client_info
+        if context.current_tokens is not None:
+            context.update_token_expiry(context.current_tokens)
+        self._inner._initialized = True
+
+
+def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.Auth:
+    """Return what authenticates requests to the configured server.
+
+    Raises:
+        MassGenError: The client's id is missing.
+        SecretMissing: No store holds the client's secret.
+    """
+    tokens = FileTokens(token_file(config.url, auth.client_id))
+    secret = revealed(auth.client_secret, context)
+    made: Any
+    if auth.type == "client_credentials":
+        if not auth.client_id or not secret:
+            raise MassGenError("auth of type client_credentials needs client_id and client_secret")
+        made = ClientCredentialsOAuthProvider(
+            server_url=config.url,
+            storage=tokens,
+            client_id=auth.client_id,
+            client_secret=secret,
+            scope=auth.scope or None,
+            issuer=auth.issuer or None,
+        )
+        return SharedAuth(made, tokens)
+    login = Login(auth, context, config.url)
+    metadata = OAuthClientMetadata.model_validate(
+        {
+            "client_name": "MassGen",
+            "redirect_uris": [login.redirect],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "scope": auth.scope or None,
+        }
+    )
+    made = OAuthClientProvider(
+        server_url=config.url,
+        client_metadata=metadata,
+        storage=tokens,
+        redirect_handler=login.show if auth.interactive else _nobody,
+        callback_handler=login.wait,
+    )
+    if auth.client_id:
+        made.context.client_info = OAuthClientInformationFull.model_validate(
+            {
+                "client_id": auth.client_id,
+                "client_secret": secret or None,
+                "redirect_uris": [login.redirect],
+                "token_endpoint_auth_method": "client_secret_post" if secret else "none",
+            }
+        )
+    return SharedAuth(made, tokens)
+
+
+async def _nobody(page: str) -> None:
+    raise OAuthFlowError("a person has to log in first: massgen mcp login <server>")
