@@ -1,0 +1,1 @@
+"""The organised log of MCP."""

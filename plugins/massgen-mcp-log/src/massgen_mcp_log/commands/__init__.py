@@ -1,0 +1,1 @@
+"""The commands `massgen mcp logs|timeline|stats|bench|anomalies|export|archive`."""

@@ -1,0 +1,88 @@
+"""What the commands share: finding a log, choosing lines, tables."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from massgen_core.api import App
+from massgen_mcp_log.filters import Filter
+from massgen_mcp_log.lines import Line
+from massgen_mcp_log.reading import Log
+
+__all__ = ["add_choice", "add_run", "chosen", "opened", "size", "table", "tell", "width"]
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a run."""
+    parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="a run's id, the beginning of it, a folder, or 'last' (default)")
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that chooses lines."""
+    parser.add_argument(
+        "filter",
+        metavar="FILTER",
+        nargs="?",
+        default="",
+        help="which lines, for instance: 'server=github and ms>500 and category in (execution, error)'",
+    )
+
+
+def opened(app: App, name: str) -> Log:
+    """Return the log of a run.
+
+    Raises:
+        MassGenError: There is none.
+    """
+    return Log(app.find_run(name))
+
+
+def chosen(log: Log, wanted: Filter) -> Iterator[Line]:
+    """Yield the lines that a filter chooses."""
+    return filter(wanted, log) if wanted.node is not None else iter(log)
+
+
+def tell(app: App, log: Log, wanted: Filter, count: int) -> None:
+    """Say on standard error why there may be less than expected."""
+    if log.damaged:
+        app.err(f"massgen: {log.damaged} damaged line{'' if log.damaged == 1 else 's'} left out")
+    if count:
+        return
+    total, seen = 0, set[str]()
+    for line in log:
+        total += 1
+        seen.update(line)
+    if not total:
+        app.err(f"massgen: run {log.run.name} did nothing with MCP")
+        return
+    missing = [field for field in wanted.fields() if field not in seen]
+    if missing:
+        app.err(f"massgen: no line has a field {', '.join(map(repr, missing))}; there are {', '.join(sorted(seen))}")
+    else:
+        app.err(f"massgen: none of {total} lines is chosen by: {wanted}")
+
+
+def width() -> int:
+    """Return how many characters a row may have."""
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
+
+
+def size(count: float) -> str:
+    """Return a number of bytes, short."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
+    """Yield lines of aligned columns; `right` are the numbers of columns that are aligned to the right."""
+    lines = [tuple(heads), *(tuple(row) for row in rows)]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(heads))]
+    for line in lines:
+        cells = (cell.rjust(widths[number]) if number in right else cell.ljust(widths[number]) for number, cell in enumerate(line))
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,211 @@
+"""Files for people: one line an event, in words. They are views of the structured files, written a few times a second by a thread of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from massgen_core.api import clean_line
+from massgen_mcp_log.config import McpLogConfig
+from massgen_mcp_log.files import SERVERS, TEXT, server_name
+from massgen_mcp_log.lines import ENVELOPE, Line
+
+__all__ = ["People", "clock", "said"]
+
+# Lines that come together are handed to the files in one piece: that is what makes files for people cheap.
+_GATHER_SECONDS = 0.5
+_QUEUE = 50_000
+# So many lines at once, and nobody reads them one by one: calls that went well are then told together.
+_CROWD = 300
+_STARTS = frozenset({"mcp.execution.called", "mcp.discovery.requested"})
+_ENDS = frozenset({"mcp.execution.returned", "mcp.discovery.listed"})
+_STAYS = ("tool", "method", "outcome", "ms")
+_SAID = frozenset({*ENVELOPE, *_STAYS, "server", "transport", "era", "operation", "call"})
+
+
+def clock(at: float) -> str:
+    """Return the time of day, local, with milliseconds."""
+    return f"{_second(int(at))}.{int(at % 1 * 1000):03}"
+
+
+@lru_cache(64)
+def _second(at: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+@lru_cache(4096)
+def _cleaned(text: str, limit: int) -> str:
+    return clean_line(text, limit)
+
+
+def said(line: Line, limit: int = 160) -> str:
+    """Say a line's own fields in one clean line; each value is cut after `limit` characters."""
+    parts = []
+    for name in _STAYS:
+        value = line.get(name)
+        if value is not None:
+            parts.append(f"{value:.1f} ms" if name == "ms" and isinstance(value, float | int) else _cleaned(str(value), limit))
+    for name, value in line.items():
+        if name in _SAID or not value or (name == "attempts" and value == 1):
+            continue
+        text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+        parts.append(f"{name}={_cleaned(text, limit) if len(text) < 1000 else clean_line(text, limit)}")
+    return " ".join(parts)
+
+
+def told(seq: int, at: float, fixed: Line, line: Line) -> str:
+    """Return a line for people; `fixed` are the fields that many lines share, `line` the others."""
+    first = _firsts.get(id(fixed))
+    if first is None or first[0] is not fixed:
+        verb = str(fixed["event"]).rpartition(".")[2]
+        server = clean_line(str(fixed.get("server", "")), 40)
+        if len(_firsts) > 5_000:
+            _firsts.clear()
+        first = _firsts[id(fixed)] = fixed, f"{fixed['level']:<7} {fixed['category']:<11} {server:<16} {verb} {said(fixed)}"
+    return f"{clock(at)} {first[1]} {said(line)}  #{seq}\n"
+
+
+# The words of shared fields, by identity; the value keeps the fields alive, so that an identity stays what it is.
+_firsts: dict[int, tuple[Line, str]] = {}
+
+
+@attrs.define
+class _Sum:
+    """Calls that went well and came too fast to be read one by one."""
+
+    first: int
+    at: float
+    fixed: Line
+    last: int = 0
+    count: int = 0
+    slowest: float = 0.0
+
+    def add(self, seq: int, at: float, ms: float) -> None:
+        self.last, self.at = seq, at
+        self.count += 1
+        self.slowest = max(self.slowest, ms)
+
+    def told(self) -> str:
+        line = {"calls": self.count, "slowest_ms": self.slowest, "from": f"#{self.first}"}
+        return told(self.last, self.at, self.fixed, line)
+
+
+def _put(pieces: dict[str, list[str]], fixed: Line, text: str) -> None:
+    pieces[TEXT].append(text)
+    server = fixed.get("server")
+    if server:
+        pieces.setdefault(str(server), []).append(text)
+
+
+class People:
+    """Gathers lines and writes them, in a thread.
+
+    Args:
+        folder: The log's folder.
+        config: When files are begun anew, kept and compressed.
+    """
+
+    def __init__(self, folder: Path, config: McpLogConfig) -> None:
+        self._folder, self._config = folder, config
+        self._pending: deque[tuple[int, float, Line, Line]] = deque()
+        self._left_out = 0
+        self._wake, self._end = threading.Event(), threading.Event()
+        self._loggers: dict[str, Any] = {}
+        self._thread: threading.Thread | None = None
+
+    def tell(self, seq: int, at: float, fixed: Line, line: Line) -> None:
+        """Take a line, in its two halves; returns at once."""
+        if fixed["category"] == "performance" and not self._config.debug:
+            return  # the call's own end says the same in fewer words
+        if len(self._pending) >= _QUEUE:
+            self._left_out += 1
+            return
+        self._pending.append((seq, at, fixed, line))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="massgen-mcp-log", daemon=True)
+            self._thread.start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _serve(self) -> None:
+        while not self._end.is_set():
+            self._wake.wait()
+            self._end.wait(_GATHER_SECONDS)
+            self._wake.clear()
+            with contextlib.suppress(OSError, ValueError):  # the structured files hold everything; a full disk is told there
+                self._drain()
+
+    def _drain(self) -> None:
+        lines = [self._pending.popleft() for _ in range(len(self._pending))]
+        # A start whose end stands beside it says nothing more; one without its end is what people look for.
+        ended = {line.get("operation") for _, _, fixed, line in lines if fixed["event"] in _ENDS}
+        is_crowded = len(lines) > _CROWD
+        pieces: dict[str, list[str]] = {TEXT: []}
+        sums: dict[int, _Sum] = {}
+        for seq, at, fixed, line in lines:
+            event = fixed["event"]
+            if event in _STARTS and line.get("operation") in ended:
+                continue
+            if is_crowded and event in _ENDS and fixed["level"] == "info":
+                found = sums.get(id(fixed))
+                if found is None:
+                    found = sums[id(fixed)] = _Sum(seq, at, fixed)
+                found.add(seq, at, line.get("ms", 0.0))
+                continue
+            _put(pieces, fixed, told(seq, at, fixed, line))
+        for each in sums.values():
+            _put(pieces, each.fixed, each.told())
+        if self._left_out:
+            pieces[TEXT].append(f"({self._left_out} lines were left out here; the structured log holds them)\n")
+            self._left_out = 0
+        for name, texts in pieces.items():
+            if texts:
+                self._logger(name if name == TEXT else f"{SERVERS}/{server_name(name)}.txt").opt(raw=True).info("".join(texts))
+
+    def _logger(self, name: str) -> Any:
+        found = self._loggers.get(name)
+        if found is None:
+            found = self._loggers[name] = _own_logger()
+            found.add(
+                str(self._folder / name),
+                format="{message}",
+                rotation=self._config.rotation,
+                retention=self._config.retention,
+                compression=self._config.compression or None,
+                colorize=False,
+                diagnose=False,
+                backtrace=False,
+                delay=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+        return found
+
+    def close(self) -> None:
+        """Write what is pending, end the thread, close the files."""
+        self._end.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(5.0)
+            if not self._thread.is_alive():
+                with contextlib.suppress(OSError, ValueError):
+                    self._drain()
+        for logger in self._loggers.values():
+            logger.remove()
+        self._loggers.clear()
+
+
+def _own_logger() -> Any:
+    """Return a logger whose handlers are its own: the library's global logger belongs to the program around us."""
+    from loguru import _logger  # noqa: PLC0415 - only a run that logs pays for it
+
+    library: Any = _logger
+    # No exception, depth 0; neither a record, lazy, colours nor raw; caught; no patchers, nothing extra.
+    return library.Logger(library.Core(), None, 0, False, False, False, False, True, [], {})

@@ -1,0 +1,250 @@
+"""The sink: takes the records of a run, keeps what belongs to MCP, and writes it down at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import attrs
+
+from massgen_core.api import Context, Record, UnknownEvent, clean
+from massgen_mcp_log.config import McpLogConfig
+from massgen_mcp_log.files import FOLDER, LOG, SERVERS, LineFile, server_name
+from massgen_mcp_log.levels import CONTROL, RANKS, Levels
+from massgen_mcp_log.lines import IDS, PAYLOADS, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
+from massgen_mcp_log.people import People
+from massgen_mcp_log.redact import Redaction
+
+__all__ = ["McpLog", "opened"]
+
+_LOOK_SECONDS = 0.25
+_SAFE_SIZE = 80
+_REMEMBERED = 5_000
+_Reader: TypeAlias = Callable[[Any], tuple[Any, ...]]
+_Shape: TypeAlias = tuple[Plan, _Reader, _Reader]
+_UNSEEN: Any = object()
+
+
+@attrs.frozen
+class _Fixed:
+    """What many events have in common, ready to be written.
+
+    Attributes:
+        line: Fields and values.
+        data: The same in JSON, without braces.
+        is_written: Their level is high enough.
+        with_payloads: What crossed the wire is written too.
+    """
+
+    line: Line
+    data: bytes
+    is_written: bool
+    with_payloads: bool
+    server: str
+    file: LineFile | None
+
+
+def _from_data(names: tuple[str, ...]) -> _Reader:
+    return lambda event: ("", "", *map(event.data.get, names))
+
+
+def _hashable(names: tuple[str, ...]) -> _Reader:
+    def read(event: Any) -> tuple[Any, ...]:
+        values = map(event.data.get, names)
+        return ("", "", *(value if value is None or isinstance(value, str | int | float) else str(value) for value in values))
+
+    return read
+
+
+@asynccontextmanager
+async def opened(config: McpLogConfig, context: Context) -> AsyncIterator[McpLog]:
+    """Open the log in the run's folder and close it at the end."""
+    log = McpLog(context.folder / FOLDER, config, Redaction(context.redact))
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+class McpLog:
+    """Writes each event of MCP as one line into the log of all and the log of its server.
+
+    Args:
+        folder: Where; it is made.
+        config: What.
+        redaction: Takes secrets out of every text before it is written.
+    """
+
+    def __init__(self, folder: Path, config: McpLogConfig, redaction: Redaction) -> None:
+        (folder / SERVERS).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder, self._config, self._redact = folder, config, redaction
+        self._levels = Levels(config.level, config.levels, folder / CONTROL)
+        self._levels.refresh()
+        self._looked = 0.0
+        self._log = LineFile(folder / LOG)
+        self._servers: dict[str, LineFile] = {}
+        self._errors: dict[str, LineFile] = {}
+        self._tails: dict[str, list[str]] = {}
+        self._shapes: dict[type, _Shape | None] = {}
+        self._fixed: dict[tuple[str, str, tuple[Any, ...]], _Fixed] = {}
+        self._people = People(folder, config) if config.text else None
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Take a batch. A record that cannot be written costs itself alone; the first failure is raised when the others are written.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        failure: Exception | None = None
+        for record in records:
+            kind = type(record.event)
+            shape = self._shapes.get(kind, _UNSEEN)
+            if shape is _UNSEEN:
+                shape = self._shape(record.event)
+            if shape is None:
+                continue
+            try:
+                self._take(record, *shape)
+            except (OSError, ValueError, TypeError) as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    def _shape(self, event: Any) -> _Shape | None:
+        """Return an event's plan and what reads its fields; None for what is no event of MCP."""
+        if isinstance(event, UnknownEvent):  # its fields are told by itself, not by its class
+            plan = unknown_plan(event)
+            return None if plan is None else (plan, _hashable(plan.names[: plan.stable]), _from_data(plan.names[plan.stable :]))
+        plan = plan_of(type(event))
+        # With two names and more, and only then, attrgetter returns a tuple.
+        shape = self._shapes[type(event)] = (
+            None
+            if plan is None
+            else (plan, attrgetter("type", "type", *plan.names[: plan.stable]), attrgetter("type", "type", *plan.names[plan.stable :]))
+        )
+        return shape
+
+    def _take(self, record: Record, plan: Plan, stable: _Reader, varying: _Reader) -> None:
+        if not 0.0 <= record.at - self._looked < _LOOK_SECONDS:
+            self._looked = record.at
+            if self._levels.refresh():
+                self._fixed.clear()
+        event = record.event
+        key = stable(event)
+        fixed = self._fixed.get((plan.event, record.trace, key))
+        if fixed is None:
+            fixed = self._fix(plan, key, record.trace)
+        values = varying(event)[2:]
+        if plan.has_stderr:
+            self._look_for_stderr(fixed.server, record, dict(zip(plan.names[plan.stable :], values, strict=True)))
+        if not fixed.is_written:
+            return
+        line = self._varied(record, plan, values, with_payloads=fixed.with_payloads)
+        tail = encode(line)
+        # Once more as a whole: an id could hold what is known to be secret.
+        text = tail.decode()
+        if (shown := self._redact.known(text)) != text:
+            tail = shown.encode()
+            line = decode(tail)
+        data = b'{"v":1,"seq":%d,"at":%.6f,%b,%b\n' % (record.seq, record.at, fixed.data, tail[1:])
+        self._log.write(data)
+        if fixed.file is not None:
+            fixed.file.write(data)
+        if self._people is not None:
+            self._people.tell(record.seq, record.at, fixed.line, line)
+
+    def _fix(self, plan: Plan, key: tuple[Any, ...], trace: str) -> _Fixed:
+        """Make, and remember, what events with these values of the stable fields have in common."""
+        fields = dict(zip(plan.names[: plan.stable], key[2:], strict=True))
+        level = level_of(plan.operation, fields)
+        server, tool = str(fields.get("server") or ""), str(fields.get("tool") or "")
+        least = 0 if self._config.debug else self._levels.rank(server, tool, plan.operation)
+        line: Line = {"level": level, "category": plan.category, "event": plan.event}
+        if trace:
+            line["trace"] = trace
+        for written, value in zip(plan.written, key[2:], strict=False):
+            if value is not None and value != "":
+                line[written] = self._redact.value(value)
+        file = self._server(server) if server and RANKS[level] >= least else None
+        made = _Fixed(line, encode(line)[1:-1], RANKS[level] >= least, least == 0, server, file)
+        if len(self._fixed) >= _REMEMBERED:
+            self._fixed.clear()
+        self._fixed[plan.event, trace, key] = made
+        return made
+
+    def _varied(self, record: Record, plan: Plan, values: tuple[Any, ...], *, with_payloads: bool) -> Line:
+        """Return the other fields, redacted; what is empty says nothing and is left out."""
+        line: Line = {}
+        if record.span:
+            line["span"] = record.span
+        if record.parent:
+            line["parent"] = record.parent
+        for name, written, value in zip(plan.names[plan.stable :], plan.written[plan.stable :], values, strict=True):
+            kind = type(value)
+            if kind is int or kind is float or kind is bool:
+                line[written] = value
+            elif kind is str:
+                if not value:
+                    continue
+                if name in IDS and len(value) <= _SAFE_SIZE:
+                    line[written] = value
+                elif name not in PAYLOADS:
+                    line[written] = self._redact(value)
+                elif with_payloads:
+                    line[written] = self._cut(self._redact(value), line, written)
+            elif value:
+                line[written] = self._redact.value(value, written)
+        return line or {"span": ""}
+
+    def _cut(self, text: str, line: Line, name: str) -> str:
+        limit = self._config.payload_limit
+        if len(text) <= limit:
+            return text
+        line[f"{name}_characters"] = len(text)
+        return text[:limit]
+
+    def _look_for_stderr(self, server: str, record: Record, fields: dict[str, Any]) -> None:
+        if fields.get("stderr"):
+            self._keep_stderr(server, record, str(fields["stderr"]))
+        elif fields.get("logger") == "stderr":
+            self._keep_stderr(server, record, str(fields.get("text", "")), is_stream=True)
+
+    def _server(self, server: str) -> LineFile:
+        found = self._servers.get(server)
+        if found is None:
+            found = self._servers[server] = LineFile(self._folder / SERVERS / f"{server_name(server)}.jsonl")
+        return found
+
+    def _keep_stderr(self, server: str, record: Record, text: str, *, is_stream: bool = False) -> None:
+        """Add what a server wrote to its standard error, without what an earlier event told already."""
+        lines = clean(self._redact(text)).rstrip("\n").split("\n")
+        earlier = self._tails.get(server, [])
+        fresh = lines if is_stream else lines[_overlap(earlier, lines) :]
+        if not fresh:
+            return
+        self._tails[server] = [*earlier, *fresh][-200:]
+        file = self._errors.get(server)
+        if file is None:
+            file = self._errors[server] = LineFile(self._folder / SERVERS / f"{server_name(server)}.stderr.log")
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.at)) + f".{int(record.at % 1 * 1000):03}Z"
+        mark = "" if is_stream else f"--- {stamp} seq {record.seq} {record.event.type}\n"
+        file.write((mark + "\n".join(fresh) + "\n").encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Write what is pending and close the files."""
+        if self._people is not None:
+            self._people.close()
+        for file in (self._log, *self._servers.values(), *self._errors.values()):
+            file.close()
+
+
+def _overlap(earlier: list[str], lines: list[str]) -> int:
+    """Return how many of the first `lines` are the last of `earlier`."""
+    for size in range(min(len(earlier), len(lines)), 0, -1):
+        if earlier[-size:] == lines[:size]:
+            return size
+    return 0
