@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias
 
 import attrs
@@ -95,6 +96,8 @@ class Breaker:
 
     def _wait(self) -> float:
         config = self.config
-        # A large power overflows; the longest wait is reached long before.
-        growth = config.factor ** min(self.openings, 64)
-        return max(config.seconds, min(config.seconds * growth, config.max_seconds))
+        longest = max(config.seconds, config.max_seconds)
+        # Compared as logarithms: the power itself overflows.
+        if self.openings * math.log(config.factor) >= math.log(longest / config.seconds):
+            return longest
+        return min(longest, config.seconds * config.factor**self.openings)

@@ -277,7 +277,7 @@ def _written(data: Any, *, dollar: bool) -> Any:
     if isinstance(data, str):
         text = _NAMED.sub(r"${\g<name>}", data) if dollar else data
         text = _INPUT.sub(lambda found: f"${{{re.sub(r'[^A-Za-z0-9]+', '_', found[1]).strip('_').upper()}}}", text)
-        return _LONE.sub("$$$$", text)
+        return _LONE.sub("$$", text)
     if isinstance(data, Mapping):
         return {str(key): _written(value, dollar=dollar) for key, value in data.items()}
     return [_written(value, dollar=dollar) for value in data] if isinstance(data, list) else data

@@ -19,7 +19,9 @@ Part: TypeAlias = Text | Image | File
 
 # What models can be shown as images; every other image is a file.
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-_BEGINNINGS = (("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp"))
+_BEGINNINGS = (("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"))
+# RIFF, four bytes of length, WEBP.
+_WEBP = re.compile(r"UklGR[A-Za-z0-9+/]{6}XRUJQ")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _EXTENSIONS = {"audio/mpeg": "mp3", "audio/wav": "wav", "audio/x-wav": "wav", "image/svg+xml": "svg", "text/plain": "txt"}
@@ -134,7 +136,7 @@ def _blob(data: str, given: Any, *, name: str, kind: str) -> Part:
     if not _BASE64.fullmatch(data) or len(data) % 4:
         what = f"{kind or 'data'} of type {media or 'unknown'}"
         return Text(text=f"[{what} that cannot be shown: it is no base64]")
-    seen = next((kind for beginning, kind in _BEGINNINGS if data.startswith(beginning)), "")
+    seen = next((kind for beginning, kind in _BEGINNINGS if data.startswith(beginning)), "image/webp" if _WEBP.match(data) else "")
     if seen and (not media or media.startswith("image/")):
         media = seen  # providers refuse an image whose type is not the one that is said
     if media in _IMAGES:

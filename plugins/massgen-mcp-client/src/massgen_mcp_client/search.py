@@ -54,7 +54,10 @@ CALL = Tool(
     source="mcp",
 )
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
+_WORD = re.compile(r"[0-9]+|[^\W\d_]+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# Written without blanks between words: every two characters are taken for one.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _NOTHING = """
 a an and any are as at be by can do does for from has have how i if in into is it its me my of on one or our out please so some such that the their
 them then there these this to up use used uses using want was we what when where which who will with would you your tool tools mcp api
@@ -134,7 +137,15 @@ def _stem(word: str) -> str:
 
 def words(text: str) -> list[str]:
     """Return the stems of a text's words; `camelCase` and `snake_case` are several words, and words that say nothing are left out."""
-    return [_stem(word) for word in (found.lower() for found in _WORD.findall(text)) if word not in _STOP]
+    return [_stem(word) for run in _WORD.findall(text) for word in _split(run) if word not in _STOP]
+
+
+def _split(run: str) -> list[str]:
+    if run.isascii():
+        return _HUMP.sub(" ", run).lower().split()
+    if _UNSPACED.search(run):
+        return [run[at : at + 2] for at in range(max(1, len(run) - 1))]
+    return [run.lower()]
 
 
 _SAME: Mapping[str, frozenset[str]] = {}
