@@ -118,6 +118,7 @@ class _Life:
     session: Session | None = None
     reason: str = ""
     is_told: bool = False
+    pending: int = 0
 
     def report(self) -> LinkReport | None:
         return self.tap.link.report() if self.tap is not None else None
@@ -372,11 +373,13 @@ class Connection:
             exit_code=report.exit_code,
             status=report.status,
             stderr=report.stderr,
-            pending=len(session.operations),
+            pending=life.pending,
         )
         self._keeper.lost(fault)
 
     def _over(self, life: _Life) -> None:
+        if not life.over.is_set() and life.session is not None:
+            life.pending = len(life.session.operations)
         if self.session is life.session:
             self.session = None
         life.over.set()

@@ -37,6 +37,9 @@ class Asks(Protocol):
     def tell(self, event: type[McpEvent], **fields: Any) -> None:
         """Put a fact into the journal."""
 
+    def redact(self, text: str) -> str:
+        """Return a text without secrets."""
+
     def asking(self) -> Operation | None:
         """Return the operation in whose middle a server probably asks; None where none is under way."""
 
@@ -178,7 +181,7 @@ class Features:
             ServerLogged,
             level=params.level,
             logger=clean_line(params.logger or ""),
-            text=clean(text[:LOG_TEXT]),
+            text=clean(self.asks.redact(text[:LOG_TEXT])),
             operation=operation.span if operation else "",
         )
 

@@ -55,12 +55,16 @@ class Lists:
         owner: Whose.
         inventory: Where they go.
         memory: What is remembered between runs.
+
+    Attributes:
+        is_listening: The server tells of changes on a stream of their own.
     """
 
     def __init__(self, owner: _Owner, inventory: Inventory, memory: Memory) -> None:
         self._owner, self._inventory, self._memory = owner, inventory, memory
         self._changes: set[What] = set()
         self._dirty = anyio.Event()
+        self.is_listening = False
         known = memory.known(owner.config)
         if known is not None:
             inventory.take("tools", known)
@@ -167,11 +171,14 @@ class Lists:
                 with anyio.fail_after(LISTEN_SECONDS) as acknowledged:
                     async with session.client.listen(**wanted) as subscription:
                         acknowledged.deadline = float("inf")
+                        self.is_listening = True
                         async for event in subscription:
                             self.changed(_HEARD.get(type(event).__name__, "resources"))
             except Exception as error:  # a server that does not let us listen is used without
                 if getattr(leaf(error), "code", 0) == wire.METHOD_NOT_FOUND:
                     return
+            finally:
+                self.is_listening = False
             await anyio.sleep(max(next(waits, 300.0), 1.0))
             if time.monotonic() - began > LISTEN_SECONDS:
                 # Nobody heard what changed since.

@@ -14,7 +14,7 @@ from massgen_mcp_client.breaker import Breaker, Permit
 from massgen_mcp_client.calls import Caller, Request, request
 from massgen_mcp_client.config import ServerConfig
 from massgen_mcp_client.connection import Connection, Session
-from massgen_mcp_client.events import BreakerChanged, ConnectionFramed, ErrorRaised, McpEvent
+from massgen_mcp_client.events import BreakerChanged, ConnectionFramed, ErrorRaised, McpEvent, ServerLogged
 from massgen_mcp_client.faults import McpFault
 from massgen_mcp_client.features import Features
 from massgen_mcp_client.health import Health
@@ -28,6 +28,9 @@ __all__ = ["Server"]
 
 REPORTED_FAULTS = 20
 SHOWN = 100_000
+STDERR_LINES = 10_000
+# Shorter ones would tear ordinary words apart.
+SECRET = 6
 
 
 class Server:
@@ -54,7 +57,9 @@ class Server:
         self.fault: McpFault | None = None
         self._held = 0
         self._health: Health | None = None
+        self._secrets = tuple(sorted((one for one in config.secrets if len(one) >= SECRET), key=len, reverse=True))
         self._faults = 0
+        self._lines = 0
         self._is_degraded = False
         self.lists = Lists(self, self.inventory, memory)
 
@@ -138,9 +143,15 @@ class Server:
         """Return plain data as text that may be logged."""
         from msgspec import json  # noqa: PLC0415 - where payloads are logged only
 
-        return self._context.redact(json.encode(data).decode()[:SHOWN])
+        return self.redact(json.encode(data).decode()[:SHOWN])
 
     # For everybody: facts
+
+    def redact(self, text: str) -> str:
+        """Return a text without secrets: those that stores gave, and those that stand in the section itself."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return self._context.redact(text)
 
     def tell(
         self, event: type[McpEvent], *, context: Context | None = None, span: str = "", parent: str = "", operation: str = "", **fields: Any
@@ -157,12 +168,12 @@ class Server:
         (tell or self.tell)(
             ErrorRaised,
             kind=fault.kind,
-            message=self._context.redact(str(fault)),
+            message=self.redact(str(fault)),
             tool=tool,
             code=fault.code,
             exit_code=fault.exit_code,
             status=fault.status,
-            stderr=self._context.redact(clean(fault.stderr)),
+            stderr=self.redact(clean(fault.stderr)),
             is_retryable=fault.is_retryable,
         )
 
@@ -175,7 +186,7 @@ class Server:
             self._notice("warning", f"{fault}\nIts tools fail until it is back; the run goes on without them.")
 
     def _notice(self, level: Any, text: str) -> None:
-        self._context.emit(NoticeGiven(level=level, text=self._context.redact(text)))
+        self._context.emit(NoticeGiven(level=level, text=self.redact(text)))
 
     # For the connection
 
@@ -184,16 +195,26 @@ class Server:
         return made
 
     def wire(self, link: Link, has_ended: Callable[[], None]) -> Tap:
+        watch = getattr(link, "watch_stderr", None)
+        if watch is not None and self.config.log_level in ("debug", "info"):
+            watch(self._wrote)
         framed = self._framed if self.config.log_level == "debug" else None
         return Tap(link, ended=has_ended, mend=mend, framed=framed, faulted=self._faulted)
 
     def _framed(self, direction: Any, size: int, payload: str, fault: str) -> None:
-        self.tell(ConnectionFramed, direction=direction, bytes=size, payload=self._context.redact(payload), fault=fault)
+        self.tell(ConnectionFramed, direction=direction, bytes=size, payload=self.redact(payload), fault=fault)
+
+    def _wrote(self, line: str) -> None:
+        """Take a line of the server's standard error; one that never stops is not kept for ever."""
+        self._lines += 1
+        if self._lines <= STDERR_LINES:
+            text = clean(self.redact(line))
+            self.tell(ServerLogged, level="info", logger="stderr", text=text if self._lines < STDERR_LINES else f"{text} [more lines are not kept]")
 
     def _faulted(self, error: Exception) -> None:
         self._faults += 1
         if self._faults <= REPORTED_FAULTS or self._faults & (self._faults - 1) == 0:
-            self.tell(ErrorRaised, kind="frame", message=self._context.redact(clean_line(str(error), 500)))
+            self.tell(ErrorRaised, kind="frame", message=self.redact(clean_line(str(error), 500)))
 
     def options(self) -> dict[str, Any]:
         return self.features.options()

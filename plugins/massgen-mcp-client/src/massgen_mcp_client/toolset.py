@@ -133,15 +133,17 @@ class McpToolset:
         from massgen_mcp_client.results import to_parts  # noqa: PLC0415
 
         caller = Caller(context=self._context, call=use.call.id, span=use.span, trace=use.trace)
+        redact = self._context.redact
         try:
             if name in self._own:
                 result: ToolResult = await self._own[name].call(use, caller)
                 return result
             server, tool = self._by_name[name]
+            redact = server.redact
             request = Request(method="tools/call", name=tool.wire, arguments=use.arguments, annotations=tool.tool.annotations, caller=caller)
             return self._limited(server, to_parts(await server.request(request), use.call.id), use)
         except McpFault as fault:
-            return ToolResult(call=use.call.id, content=(Text(text=self._context.redact(str(fault))),), is_error=True)
+            return ToolResult(call=use.call.id, content=(Text(text=redact(str(fault))),), is_error=True)
 
     def _search(self, index: Index, use: ToolUse) -> ToolResult:
         from massgen_mcp_client.search import MAX_RESULTS, shown  # noqa: PLC0415 - with very many tools only

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import anyio
 import attrs
 import pytest
 
-from massgen_core.api import Link, LinkReport
+from massgen_core.api import Link, LinkReport, Question
 from massgen_mcp_client.cache import cache_folder, state_folder
 from massgen_mcp_client.config import ServerConfig
 from massgen_mcp_client.memory import Memory
@@ -113,7 +113,9 @@ class Transports:
         wire = Wire(read, write, process)
         self.wires.append(wire)
         self.open_now += 1
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
 
         async def reading() -> None:
@@ -167,9 +169,18 @@ class Transports:
 
 @attrs.define
 class McpContext(PlainContext):
-    """A context whose transports are those of the tests."""
+    """A context whose transports are those of the tests.
+
+    Attributes:
+        thinks: Seconds that a person takes for each answer.
+    """
 
     transports: Transports = attrs.field(factory=Transports, kw_only=True)
+    thinks: float = attrs.field(default=0.0, kw_only=True)
+
+    async def ask(self, question: Question) -> str:
+        await anyio.sleep(self.thinks)
+        return await super().ask(question)
 
     def make(self, kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
         if kind == "transport":
@@ -186,6 +197,18 @@ class McpContext(PlainContext):
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], Awaitable[None]]:
+    """Wait, within bounds, until something holds that other tasks and processes bring about: `await until(lambda: ...)`."""
+
+    async def wait(condition: Callable[[], Any]) -> None:
+        with anyio.fail_after(10):
+            while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+                await anyio.sleep(0.002)
+
+    return wait
 
 
 @pytest.fixture(autouse=True)
