@@ -163,7 +163,7 @@ def serving() -> Callable[[Handler], AbstractAsyncContextManager[Peer]]:
         peer.handler = handler
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
         peer.port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        async with anyio.create_task_group() as tasks, listener:
+        async with listener, anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, peer.serve)
             yield peer
             tasks.cancel_scope.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import httpx2
@@ -17,7 +17,8 @@ from massgen_mcp_http.network import CheckedBackend, PoolTransport
 __all__ = ["TooLarge", "Wire", "opened_wire", "revealed"]
 
 REDIRECTS = 5
-SHOWN = 64 << 10
+DRAINED = 64 << 10
+DRAIN_SECONDS = 0.25
 
 
 class TooLarge(HttpFault):
@@ -77,9 +78,11 @@ class Wire:
                 following = self._following(response)
                 if following is None:
                     break
+                await _drained(response)
                 await response.aclose()
                 response = await self._send(following)
             yield response
+            await _drained(response)
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
@@ -133,6 +136,17 @@ class Wire:
             yield part
             if time.monotonic() > deadline:
                 raise HttpFault(f"the server took more than {self.config.body_seconds:g} s for one answer (body_seconds)")
+
+
+async def _drained(response: httpx2.Response) -> None:
+    """Read the little that nobody wanted: a connection that is read to its end can be used again."""
+    size = 0
+    if not response.is_stream_consumed:
+        with anyio.move_on_after(DRAIN_SECONDS), suppress(httpx2.TransportError):
+            async for part in response.aiter_raw():
+                size += len(part)
+                if size > DRAINED:
+                    return
 
 
 @asynccontextmanager
