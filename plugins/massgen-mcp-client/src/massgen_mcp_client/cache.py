@@ -95,10 +95,11 @@ class DiscoveryCache:
 
     Args:
         folder: Where; it is made when something is stored.
+        environment: Where references such as `env:TOKEN` lead: another token may be shown other tools.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+        self._folder, self._environment = folder, environment
         self._key: bytes | None = None
 
     def identity(self, server: ServerConfig) -> str:
@@ -107,7 +108,7 @@ class DiscoveryCache:
         Empty for a server that is reached with an object of this process; nothing is kept for it.
         """
         try:
-            return self._hash([server.transport, server.options, server.protocol, server.roots])
+            return self._hash([server.transport, _resolved(server.options, self._environment), server.protocol, server.roots])
         except TypeError:
             return ""
 
@@ -268,6 +269,14 @@ class Pins:
 def _json_text(value: str) -> bytes:
     """Return a text as it stands inside JSON, without quotes."""
     return msgspec.json.encode(value)[1:-1]
+
+
+def _resolved(data: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(data, str) and data.startswith("env:"):
+        return [data, environment.get(data[4:])]
+    if isinstance(data, Mapping):
+        return {key: _resolved(value, environment) for key, value in data.items()}
+    return [_resolved(value, environment) for value in data] if isinstance(data, (list, tuple)) else data
 
 
 def _encoded(data: Any) -> bytes:

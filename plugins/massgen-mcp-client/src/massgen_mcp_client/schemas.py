@@ -11,7 +11,7 @@ import msgspec
 
 from massgen_core.api import Tool, ToolAnnotations, clean_line
 from massgen_mcp_client.security import tool_name_refusal
-from massgen_mcp_client.text import Finding, cleaned, digest, findings
+from massgen_mcp_client.text import cleaned
 
 __all__ = ["MAX_BYTES", "Listing", "listing", "repaired", "to_tool"]
 
@@ -49,15 +49,11 @@ class Listing:
         tools: Their definitions as on the wire, mended; names are unique.
         repairs: What was mended, by the tool's name.
         refused: Name and reason of each tool that is left out.
-        findings: What a person should look at, by the tool's name.
-        digests: Hashes of what models see of each tool, by its name, to be pinned.
     """
 
     tools: tuple[dict[str, Any], ...]
     repairs: Mapping[str, tuple[str, ...]]
     refused: tuple[tuple[str, str], ...]
-    findings: Mapping[str, tuple[Finding, ...]]
-    digests: Mapping[str, str]
 
 
 def listing(raw: Any) -> Listing:
@@ -65,7 +61,6 @@ def listing(raw: Any) -> Listing:
     tools: dict[str, dict[str, Any]] = {}
     repairs: dict[str, tuple[str, ...]] = {}
     refused: list[tuple[str, str]] = []
-    suspicious: dict[str, tuple[Finding, ...]] = {}
     for one in raw if isinstance(raw, (list, tuple)) else ():
         tool, notes = repaired(one)
         name = one.get("name") if isinstance(one, Mapping) else None
@@ -76,17 +71,9 @@ def listing(raw: Any) -> Listing:
             tools[tool["name"]] = tool
             if notes:
                 repairs[tool["name"]] = notes
-            if found := findings(one):
-                suspicious[tool["name"]] = found
         elif tools[tool["name"]] != tool:
             refused.append((said, "another tool of this server has the same name; the first one counts"))
-    return Listing(
-        tools=tuple(tools.values()),
-        repairs=repairs,
-        refused=tuple(refused),
-        findings=suspicious,
-        digests={name: digest(tool) for name, tool in tools.items()},
-    )
+    return Listing(tools=tuple(tools.values()), repairs=repairs, refused=tuple(refused))
 
 
 def repaired(raw: Any) -> tuple[dict[str, Any] | None, tuple[str, ...]]:

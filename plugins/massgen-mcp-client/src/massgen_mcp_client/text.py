@@ -12,7 +12,7 @@ import msgspec
 
 from massgen_core.api import clean, clean_line
 
-__all__ = ["Finding", "cleaned", "digest", "findings", "pin_changes"]
+__all__ = ["Finding", "cleaned", "digest", "findings"]
 
 # Longer descriptions are cut; the longest of 1,900 real tools has about 10,000 characters.
 MAX_TEXT = 20_000
@@ -43,16 +43,6 @@ def digest(raw: Mapping[str, Any]) -> str:
     """Return a hash of what models see of a tool's definition; an order of keys, icons and private data do not count."""
     seen = {key: raw.get(key) for key in ("name", "title", "description", "inputSchema", "outputSchema", "annotations")}
     return sha256(msgspec.json.encode(seen, order="deterministic")).hexdigest()
-
-
-def pin_changes(pinned: Mapping[str, str], tools: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of tools whose definition is not the pinned one; new tools are none of them.
-
-    Args:
-        pinned: Digests of an earlier listing, by name.
-        tools: Those of the present one.
-    """
-    return tuple(name for name, found in tools.items() if pinned.get(name, found) != found)
 
 
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")

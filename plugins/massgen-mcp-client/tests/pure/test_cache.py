@@ -63,6 +63,14 @@ def test_a_listing_is_for_one_way_to_reach_a_server(cache: DiscoveryCache) -> No
     assert cache.identity(base) == cache.identity(ServerConfig(name="t", transport="stdio", options=base.options, allowed_tools=("x",)))
 
 
+def test_another_token_is_another_principal(tmp_path: Path) -> None:
+    """Though the configuration names it in the same way."""
+    named = server(env={"TOKEN": "env:ACME"})
+    one, other, same = (DiscoveryCache(tmp_path, {"ACME": token}).identity(named) for token in ("one", "other", "one"))
+
+    assert one == same != other
+
+
 def test_what_the_server_says_of_time_is_honoured(cache: DiscoveryCache) -> None:
     """It holds for so long; 0 means that it is not kept, and forgets what was."""
     identity = cache.identity(server())

@@ -109,6 +109,19 @@ def test_options_of_the_transport_are_left_to_it() -> None:
 
     assert server.options == {"image": "x", "command": "npx", "max_message": 5}
     assert server.lazy
+    for name in (
+        "stop_seconds",
+        "idle_seconds",
+        "body_seconds",
+        "redirect_hosts",
+        "allow_private",
+        "auth",
+        "executor",
+        "image",
+        "volumes",
+        "network",
+    ):
+        assert one({"command": "npx", name: 1}).options[name] == 1
 
 
 def test_every_key_of_the_issue_is_taken() -> None:

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_core.api import clean
-from massgen_mcp_client.schemas import listing
-from massgen_mcp_client.text import MAX_TEXT, cleaned, digest, findings, pin_changes
+from massgen_mcp_client.text import MAX_TEXT, cleaned, digest, findings
 
 
 def tool(**keys: Any) -> dict[str, Any]:
@@ -101,16 +100,11 @@ def test_a_digest_is_of_what_models_see() -> None:
     assert len({digest(one), digest(tool(description="D")), digest(tool()), digest({**one, "annotations": {"readOnlyHint": False}})}) == 4
 
 
-def test_changes_are_noticed() -> None:
-    """A tool whose definition became another one; new tools are no change."""
-    assert pin_changes({"a": "1", "b": "2"}, {"a": "1", "b": "3", "c": "4"}) == ("b",)
-
-
 def test_real_tools_are_rarely_suspicious(real_tools: dict[str, list[dict[str, Any]]]) -> None:
     """Of real tools, fewer than one in two hundred is pointed out: a person can look at those."""
     kinds: Counter[str] = Counter()
     for tools in real_tools.values():
-        kinds.update(one.kind for found in listing(tools).findings.values() for one in found)
+        kinds.update(one.kind for tool in tools for one in findings(tool))
 
     assert sum(kinds.values()) * 200 < sum(len(tools) for tools in real_tools.values())
     assert kinds["invisible"] == 1, "one real description holds a zero-width space"
