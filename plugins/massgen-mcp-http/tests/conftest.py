@@ -17,7 +17,7 @@ import anyio.abc
 import attrs
 import pytest
 
-from massgen_mcp_http.config import HttpConfig
+from massgen_mcp_http.config import AuthConfig, HttpConfig
 from massgen_mcp_http.streamable import open_http
 from massgen_testkit import PlainContext
 
@@ -211,6 +211,8 @@ def speaking(context: PlainContext) -> Callable[..., AbstractAsyncContextManager
 
     @asynccontextmanager
     async def opened(url: str, **options: Any) -> AsyncIterator[Speaker]:
+        if isinstance(options.get("auth"), dict):
+            options["auth"] = AuthConfig(**options["auth"])
         config = HttpConfig(url=url, **{"allow_localhost": True, "connect_seconds": 5.0, **options})
         async with open_http(config, context) as link:
             yield Speaker(link)

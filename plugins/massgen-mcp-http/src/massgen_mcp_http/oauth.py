@@ -62,12 +62,11 @@ class SharedAuth(httpx2.Auth):
         if changed == self._seen:
             return
         self._seen = changed
+        await self._inner._initialize()
+        self._inner._initialized = True
         context = self._inner.context
-        context.current_tokens = await self._tokens.get_tokens()
-        context.client_info = await self._tokens.get_client_info() or context.client_info
         if context.current_tokens is not None:
             context.update_token_expiry(context.current_tokens)
-        self._inner._initialized = True
 
 
 def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.Auth:
@@ -81,18 +80,30 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
     secret = revealed(auth.client_secret, context)
     made: Any
     if auth.type == "client_credentials":
-        if not auth.client_id or not secret:
-            raise MassGenError("auth of type client_credentials needs client_id and client_secret")
+        if not (auth.client_id and secret and auth.issuer):
+            raise MassGenError(
+                "auth of type client_credentials needs client_id, client_secret and issuer: the address of the authorization server, "
+                "so that the secret goes nowhere else"
+            )
         made = ClientCredentialsOAuthProvider(
             server_url=config.url,
             storage=tokens,
             client_id=auth.client_id,
             client_secret=secret,
             scope=auth.scope or None,
-            issuer=auth.issuer or None,
+            issuer=auth.issuer,
         )
         return SharedAuth(made, tokens)
     login = Login(auth, context, config.url)
+    if auth.client_id:
+        tokens.client = OAuthClientInformationFull.model_validate(
+            {
+                "client_id": auth.client_id,
+                "client_secret": secret or None,
+                "redirect_uris": [login.redirect],
+                "token_endpoint_auth_method": "client_secret_post" if secret else "none",
+            }
+        )
     metadata = OAuthClientMetadata.model_validate(
         {
             "client_name": "MassGen",
@@ -109,15 +120,6 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
         redirect_handler=login.show if auth.interactive else _nobody,
         callback_handler=login.wait,
     )
-    if auth.client_id:
-        made.context.client_info = OAuthClientInformationFull.model_validate(
-            {
-                "client_id": auth.client_id,
-                "client_secret": secret or None,
-                "redirect_uris": [login.redirect],
-                "token_endpoint_auth_method": "client_secret_post" if secret else "none",
-            }
-        )
     return SharedAuth(made, tokens)
 
 

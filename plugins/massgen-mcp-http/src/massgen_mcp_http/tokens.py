@@ -35,11 +35,13 @@ class FileTokens:
         file: Where; its folder is made.
 
     Attributes:
+        client: What the server knows this program as, where the configuration says so; None: what is stored.
         expires_at: When the stored token ends, in seconds since 1970; None where that is not known.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.client: OAuthClientInformationFull | None = None
         self.expires_at: float | None = None
         self._lock = -1
 
@@ -64,8 +66,8 @@ class FileTokens:
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
         """Return what the server knows this program as."""
-        stored = self._read().get("client")
-        return OAuthClientInformationFull.model_validate(stored) if stored else None
+        stored = None if self.client is not None else self._read().get("client")
+        return OAuthClientInformationFull.model_validate(stored) if stored else self.client
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
         """Store what the server knows this program as."""
