@@ -38,7 +38,7 @@ HOSTS: Mapping[str, Host] = {
     "claude": Host(files=("*/.mcp.json", "*/.claude.json", "*/.claude/*.json", "*/claude_desktop_config.json"), second=0.001),
     "cline": Host(files=("*/cline_mcp_settings.json",), second=1.0),
     "codex": Host(where=("mcp_servers",), files=("*/.codex/*.toml",)),
-    "continue": Host(files=("*/.continue/*",), second=0.001),
+    "continue": Host(files=("*/.continue/*",)),
     "copilot": Host(files=("*/.copilot/*.json",), second=0.001),
     "cursor": Host(files=("*/.cursor/mcp.json",)),
     "fastmcp": Host(second=0.001),
@@ -48,7 +48,7 @@ HOSTS: Mapping[str, Host] = {
     "massgen": Host(where=("mcp_servers",), second=1.0),
     "mcp-agent": Host(where=("mcp", "servers"), files=("*/mcp_agent.config.yaml",), second=1.0),
     "opencode": Host(where=("mcp",), files=("*/opencode.json", "*/opencode.jsonc"), second=0.001),
-    "roo": Host(files=("*/.roo/mcp.json", "*/mcp_settings.json"), second=1.0),
+    "roo": Host(files=("*/.roo/mcp.json", "*roo-cline*/mcp_settings.json"), second=1.0),
     "vscode": Host(where=("servers",), files=("*/.vscode/mcp.json",)),
     "windsurf": Host(files=("*/.codeium/*/mcp_config.json",)),
     "zed": Host(where=("context_servers",), files=("*/zed/settings.json", "*/.zed/settings.json")),
@@ -219,7 +219,7 @@ def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(inner, Mapping) and "type" in inner:  # goose
         flat = {**inner, **{key: value for key, value in flat.items() if key != "config"}}
     if isinstance(request, Mapping):  # continue
-        flat.update({key: request[key] for key in ("headers", "timeout") if key in request})
+        flat.update({key: request[key] for key in ("headers",) if key in request})
     if isinstance(flat.get("transport"), Mapping):
         flat = {**flat.pop("transport"), **flat}
     return flat

@@ -170,7 +170,11 @@ def test_goose(tmp_path: Path) -> None:
     ("name", "content", "expected"),
     [
         ("cline_mcp_settings.json", {"mcpServers": {"a": {"command": "npx", "timeout": 60, "disabled": False, "autoApprove": []}}}, (60, 60, 60)),
-        ("mcp_settings.json", {"mcpServers": {"a": {"type": "streamable-http", "url": "https://a.example", "timeout": 30}}}, (60, 30, 30)),
+        (
+            "x.roo-cline/settings/mcp_settings.json",
+            {"mcpServers": {"a": {"type": "streamable-http", "url": "https://a.example", "timeout": 30}}},
+            (60, 30, 30),
+        ),
         ("librechat.yaml", {"mcpServers": {"a": {"command": "npx", "timeout": 60000, "initTimeout": 15000}}}, (15, 60, 60)),
         ("opencode.json", {"mcp": {"a": {"type": "local", "command": ["npx", "x"], "environment": {}, "timeout": 5000}}}, (60, 5, 5)),
         ("opencode.jsonc", {"mcp": {"a": {"type": "remote", "url": "https://a.example", "timeout": {"startup": 9000, "request": 7000}}}}, (9, 7, 7)),
