@@ -3,8 +3,9 @@
     python benchmarks/embedded_model.py [MODEL ...]
 
 Each of 20 easy questions is answered once, put to the vote once among three answers of one form (the right one at each place in turn), and
-presented once, the way an agent of the consensus strategy is asked. Figures of 20 questions are uncertain by two. Times are CPU seconds, and seconds
-on the clock; on a busy machine only the former mean something.
+presented once, the way an agent of the consensus strategy is asked. Five tools of servers are offered with ten questions that need one of them, and
+with ten that need none; right is the right tool, or none. Figures of 20 questions are uncertain by two. Times are CPU seconds, and seconds on the
+clock; on a busy machine only the former mean something.
 """
 
 from __future__ import annotations
@@ -36,6 +37,30 @@ ANSWER = tool("new_answer", content={"type": "string"})
 VOTE = tool("vote", agent={"type": "string", "enum": list(LABELS)}, reason={"type": "string"})
 
 
+TOOLS = tuple(
+    attrs.evolve(tool(name, **{key: {"type": "string"} for key in keys}), description=description, source="mcp.bench")
+    for name, description, keys in (
+        ("get_weather", "Current weather of a city.", ("city",)),
+        ("read_file", "Read a text file.", ("path",)),
+        ("list_folder", "List the files of a folder.", ("path",)),
+        ("search_web", "Search the web for recent information.", ("query",)),
+        ("convert_currency", "Convert an amount of money at the current rate.", ("amount", "source", "target")),
+    )
+)
+NEEDS = {
+    "What is the weather in Oslo right now?": "get_weather",
+    "Is it raining in Lima at the moment?": "get_weather",
+    "What does the file notes.txt say?": "read_file",
+    "Show me the content of config.ini.": "read_file",
+    "Which files are in the folder src?": "list_folder",
+    "What is in the directory data?": "list_folder",
+    "Who won the football match yesterday?": "search_web",
+    "Find the latest news about missions to Mars.": "search_web",
+    "How many euros are 50 US dollars today?": "convert_currency",
+    "Convert 200 yen to pounds.": "convert_currency",
+}
+
+
 @attrs.define
 class Tally:
     """What one purpose came to."""
@@ -47,28 +72,28 @@ class Tally:
     wrong: list[str] = attrs.field(factory=list)
 
 
-async def ask(backend: LocalBackend, request: ModelRequest, tally: Tally) -> tuple[str, dict[str, str]]:
-    """Return the text and the arguments of the call."""
-    text, arguments, cpu, began = "", "", time.process_time(), time.perf_counter()
+async def ask(backend: LocalBackend, request: ModelRequest, tally: Tally) -> tuple[str, dict[str, str], str]:
+    """Return the text, and the arguments and the name of the call."""
+    text, arguments, name, cpu, began = "", "", "", time.process_time(), time.perf_counter()
     async with backend.respond(request) as stream:
         async for chunk in stream:
             if isinstance(chunk, TextChunk):
                 text += chunk.text
             elif isinstance(chunk, ToolCallChunk):
-                arguments += chunk.arguments
+                arguments, name = arguments + chunk.arguments, name or chunk.name
             elif isinstance(chunk, UsageChunk):
                 used = chunk.usage.output
     tally.tokens += used
     tally.cpu += time.process_time() - cpu
     tally.seconds += time.perf_counter() - began
-    return text, json.loads(arguments or "{}")
+    return text, json.loads(arguments or "{}"), name
 
 
 def is_right(item: dict[str, Any], text: str) -> bool:
     return any(word.casefold() in text.casefold() for word in (item["right"], *item.get("also", ())))
 
 
-def request(model: str, item: dict[str, Any], number: int, brief: Brief, *tools: Tool) -> ModelRequest:
+def request(model: str, number: int, brief: Brief, *tools: Tool) -> ModelRequest:
     messages = (Message.of("system", STYLES[number % 3]), Message.of("user", f"{brief.question}\n\n---\n\nThe strategy's instructions stand here."))
     return ModelRequest(model=model, messages=messages, tools=tools, brief=brief, sampling=Sampling(temperature=0.0, max_tokens=64))
 
@@ -80,7 +105,8 @@ async def measure(model: str, items: list[dict[str, Any]]) -> dict[str, Tally]:
     try:
         for number, item in enumerate(items):
             question, tally = item["question"], tallies["answers"]
-            text, _ = await ask(backend, request(model, item, number, Brief(purpose="answer", question=question), ANSWER), tally)
+            brief = Brief(purpose="answer", question=question)
+            text, *_ = await ask(backend, request(model, number, brief, ANSWER), tally)
             tally.right += is_right(item, text)
             tally.wrong += [] if is_right(item, text) else [f"{question} {text!r}"]
 
@@ -88,15 +114,21 @@ async def measure(model: str, items: list[dict[str, Any]]) -> dict[str, Tally]:
             said.insert(number % 3, item["says"].format(item["right"]))
             candidates = tuple(Candidate(label=label, content=content) for label, content in zip(LABELS, said, strict=True))
             brief, tally = Brief(purpose="vote", question=question, candidates=candidates), tallies["votes"]
-            _, vote = await ask(backend, request(model, item, number, brief, VOTE, ANSWER), tally)
+            _, vote, _ = await ask(backend, request(model, number, brief, VOTE, ANSWER), tally)
             tally.right += vote["agent"] == LABELS[number % 3]
             tally.wrong += [] if vote["agent"] == LABELS[number % 3] else [f"{question} {vote['reason']}"]
 
             chosen = (candidates[number % 3], *(each for each in candidates if each != candidates[number % 3]))
             brief, tally = Brief(purpose="present", question=question, candidates=chosen), tallies["presentations"]
-            text, _ = await ask(backend, request(model, item, number, brief), tally)
+            text, *_ = await ask(backend, request(model, number, brief), tally)
             tally.right += is_right(item, text)
             tally.wrong += [] if is_right(item, text) else [f"{question} {text!r}"]
+        tally = tallies["tools"] = Tally()
+        for number, (question, need) in enumerate([*NEEDS.items(), *((item["question"], ANSWER.name) for item in items[:10])]):
+            brief = Brief(purpose="answer", question=question)
+            _, arguments, name = await ask(backend, request(model, number, brief, ANSWER, *TOOLS), tally)
+            tally.right += name == need
+            tally.wrong += [] if name == need else [f"{question} {name or 'nothing'} {arguments}"]
     finally:
         await backend.aclose()
     return tallies

@@ -25,6 +25,22 @@ VOTE = Tool(name="vote", parameters={"type": "object", "properties": BALLOT, "re
 PATIENCE = 900.0
 
 
+FILES = tuple(
+    Tool(
+        name=name,
+        description=description,
+        parameters={"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
+        source="mcp.files",
+    )
+    for name, description in (("read_file", "Read a text file."), ("list_folder", "List the files of a folder."))
+)
+WANTED = {
+    "What does the file notes.txt say?": ("read_file", "notes.txt"),
+    "Which files are in the folder src?": ("list_folder", "src"),
+    "What is the capital of Italy?": ("new_answer", "Rome"),
+}
+
+
 async def called(backend: LocalBackend, request: ModelRequest) -> dict[str, Any]:
     """Return the arguments of the call; text that streams is the same as what the call carries."""
     text, arguments = "", ""
@@ -67,3 +83,26 @@ async def test_twenty_easy_questions(need_model: Callable[[str], str]) -> None:
 
     assert len(missed["answers"]) <= 2, missed
     assert len(missed["votes"]) <= 2, missed
+
+
+async def test_tools_of_servers(need_model: Callable[[str], str]) -> None:
+    """The right tool is called with the right argument, and none where none is needed."""
+    model = need_model("qwen2.5-coder-1.5b")
+    made: dict[str, tuple[str, str]] = {}
+    with anyio.fail_after(PATIENCE):
+        async with open_backend(LocalConfig(), None) as backend:  # type: ignore[arg-type]  # it takes nothing from the context
+            for question in WANTED:
+                request = ModelRequest(
+                    model=model,
+                    messages=(Message.of("system", "Answer correctly and briefly."), Message.of("user", f"{question}\n\n---\n\nInstructions.")),
+                    tools=(ANSWER, *FILES),
+                    brief=Brief(purpose="answer", question=question),
+                    sampling=Sampling(temperature=0.0, max_tokens=64),
+                )
+                async with backend.respond(request) as stream:
+                    calls = [chunk async for chunk in stream if isinstance(chunk, ToolCallChunk)]
+                made[question] = (calls[0].name, calls[0].arguments)
+
+    for question, (name, argument) in WANTED.items():
+        assert made[question][0] == name, made
+        assert argument in made[question][1], made

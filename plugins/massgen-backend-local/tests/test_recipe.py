@@ -190,6 +190,43 @@ def test_real_tools_are_called_by_the_model() -> None:
     assert call(plan, "At noon.") == ("say", {"words": "At noon."})
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("To know it, you would use `clock` with", "clock"),
+        ('Use the "clock" tool', "clock"),
+        ("I call the clock tool for", "clock"),
+        ("Call read_file on it", "read_file"),
+        ("First `read_file`, then `clock` would", "read_file"),
+        ("It is five o'clock.", ""),
+        ("My clock is slow.", ""),
+        ("There are read_files and unread_file ones.", ""),
+        ("Rome.", ""),
+    ],
+)
+def test_a_tool_that_is_named_is_called(text: str, wanted: str) -> None:
+    """Saying that a tool is wanted leads to its call, and to no other; a plain word is no tool."""
+    plan = planned("answer", SAY, CLOCK, tool("read_file", "mcp.files", path={"type": "string"}))
+    assert plan.instead is not None
+    body = plan.instead(text)
+
+    assert [name for name in ("clock", "read_file") if body and f'"const": "{name}"' in body["grammar"]] == ([wanted] if wanted else [])
+    assert body is None or "PROSE" not in body["grammar"]
+
+
+def test_a_tool_that_was_used_is_not_called_for_a_mention() -> None:
+    """The answer may name the tool that it is taken from."""
+    rest = (
+        Message(role="assistant", content=(ToolCall(id="1", name="clock"),)),
+        Message(role="tool", content=(ToolResult(call="1", content=(Text(text="12:00"),)),)),
+    )
+    request = ModelRequest(messages=(Message.of("user", "When?"), *rest), tools=(CLOCK,))
+    plan = make_plan(request, max_tokens=9)
+
+    assert plan.instead is not None
+    assert plan.instead("The `clock` says noon.") is None
+
+
 def test_results_of_real_tools_are_shown_and_refusals_are_not() -> None:
     """Of this turn's conversation the model sees what its tools gave, not how the strategy refused its answers."""
     asked = ToolCall(id="1", name="clock", arguments='{"zone": "CET"}')
@@ -208,7 +245,31 @@ def test_results_of_real_tools_are_shown_and_refusals_are_not() -> None:
     assert len(contents) == 4
     assert "12:00" in contents[-1]
     # Asked again, an agent with a seed would otherwise say the same again.
-    assert (plan.body or {})["seed"] == 9
+    assert (plan.body or {})["seed"] == 7 + 2
+
+
+def test_another_turn_has_another_seed() -> None:
+    """A strategy that samples an agent several times gets several samples, the same ones each time."""
+    seeds = [(planned("answer", sampling=Sampling(seed=7), metadata={"turn": turn}).body or {})["seed"] for turn in ("1", "2", "1")]
+
+    assert seeds[0] == seeds[2] != seeds[1]
+
+
+def test_options_of_the_runtime() -> None:
+    """What the runtime's sampling knows is passed on; anything else is a mistake that names what there is."""
+    assert (planned("answer", options={"top_k": 5}).body or {})["top_k"] == 5
+    with pytest.raises(BadRequest, match="no option 'n_predict'; there are: dry_multiplier, "):
+        planned("answer", options={"n_predict": 5})
+
+
+def test_a_schema_that_was_not_enforced_is_told() -> None:
+    """Text that should be JSON and is not, though it is whole, is no answer."""
+    plan = make_plan(ModelRequest(messages=(Message.of("user", "Hi"),), response_schema={"type": "object"}), max_tokens=9)
+
+    assert plan.finish('{"a":1}', "stop") == [StopChunk("stop")]
+    assert plan.finish('{"a":', "length") == [StopChunk("length")]
+    with pytest.raises(BadRequest, match="response schema holds what the local runtime cannot enforce"):
+        plan.finish("Hello", "stop")
 
 
 @pytest.mark.parametrize(("choice", "must_call"), [("auto", False), ("required", True), ("clock", True)])

@@ -13,19 +13,14 @@ import anyio.to_thread
 
 from massgen_backend_local.config import LocalConfig
 from massgen_backend_local.engine import Engine, Job, Settings, acquire, release
-from massgen_backend_local.grammar import CALL_START
-from massgen_backend_local.recipe import Plan, make_plan
+from massgen_backend_local.listener import Listener
+from massgen_backend_local.recipe import make_plan
 from massgen_backend_local.store import find, models_folder
 from massgen_core.api import (
-    BackendFault,
-    BadRequest,
     Chunk,
     Context,
-    ContextTooLong,
     ModelRequest,
-    ReasoningChunk,
     StopChunk,
-    TextChunk,
     Usage,
     UsageChunk,
 )
@@ -75,7 +70,7 @@ class LocalBackend:
             if engine is not None:
                 release(engine)
             config = self._config
-            settings = Settings(path=path, threads=config.threads, context=config.context, batch=config.batch, queue=config.queue)
+            settings = Settings(path=path.resolve(), threads=config.threads, context=config.context, batch=config.batch, queue=config.queue)
             engine = self._engines[path] = acquire(settings)
         return engine
 
@@ -89,46 +84,22 @@ class LocalBackend:
                 yield _named(chunk, path.stem)
             return
         engine = self._engine(path)
-        job = Job(f"{request.metadata.get('run', '')}/{request.metadata.get('agent', '')}", plan.body)
-        engine.submit(job)
-        try:
-            async for chunk in _stream(engine, job, plan):
-                yield _named(chunk, path.stem)
-        finally:
-            engine.leave(job)
-
-
-async def _stream(engine: Engine, job: Job, plan: Plan) -> AsyncGenerator[Chunk, None]:
-    """Turn what the engine sends into chunks, and end with those that the plan makes of the whole."""
-    pieces: list[str] = []
-    head, is_shown, stop = "", False, ""
-    while (raw := await _next(engine, job)) is not None:
-        if not raw:
-            yield UsageChunk(Usage())
-            continue
-        if "error" in raw:
-            raise _fault(raw["error"], engine.settings)
-        if "usage" in raw:
-            yield UsageChunk(_usage(raw["usage"]))
-        for choice in raw.get("choices", ()):
-            stop = choice.get("finish_reason") or stop
-            delta = choice.get("delta", {})
-            if reasoning := delta.get("reasoning_content"):
-                yield ReasoningChunk(reasoning)
-            if not (piece := delta.get("content")):
-                continue
-            pieces.append(piece)
-            if is_shown:
-                yield TextChunk(piece)
-            elif plan.streams and len(head) < len(CALL_START):
-                head = (head + piece).lstrip()
-                if not CALL_START.startswith(head[: len(CALL_START)]):
-                    is_shown = True
-                    yield TextChunk("".join(pieces).lstrip())
-    if not stop and not job.is_left:
-        raise BackendFault(f"the local model {engine.settings.path.stem} stopped in the middle of its answer")
-    for chunk in plan.finish("".join(pieces), "length" if stop == "length" else "stop"):
-        yield chunk
+        owner = f"{request.metadata.get('run', '')}/{request.metadata.get('agent', '')}"
+        listener = Listener(plan, engine.settings)
+        body: Mapping[str, Any] | None = plan.body
+        while body is not None:
+            job = Job(owner, body)
+            engine.submit(job)
+            body = None
+            try:
+                while body is None and (raw := await _next(engine, job)) is not None:
+                    for chunk in listener.take(raw):
+                        yield chunk
+                    body = listener.instead()
+            finally:
+                engine.leave(job)
+        for chunk in listener.end():
+            yield _named(chunk, path.stem)
 
 
 async def _next(engine: Engine, job: Job) -> Mapping[str, Any] | None:
@@ -139,20 +110,6 @@ async def _next(engine: Engine, job: Job) -> Mapping[str, Any] | None:
             return await job.get()
         if engine.pulse != pulse or not engine.is_ready:
             return {}
-
-
-def _usage(raw: Mapping[str, Any]) -> Usage:
-    cached = (raw.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return Usage(input=raw.get("prompt_tokens", 0) - cached, cached=cached, output=raw.get("completion_tokens", 0))
-
-
-def _fault(error: Mapping[str, Any], settings: Settings) -> BackendFault:
-    if error.get("type") == "exceed_context_size_error":
-        return ContextTooLong(
-            f"this call needs {error.get('n_prompt_tokens', 'more'):,} tokens, the local model {settings.path.stem} holds "
-            f"{error.get('n_ctx', settings.context):,}; raise the option 'context', or ask a shorter question"
-        )
-    return BadRequest(f"the local model {settings.path.stem} does not take this request: {error.get('message', error)}")
 
 
 def _named(chunk: Chunk, model: str) -> Chunk:

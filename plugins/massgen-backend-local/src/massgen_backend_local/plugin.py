@@ -7,18 +7,18 @@ from typing import Any
 from massgen_backend_local.config import LocalConfig
 from massgen_core.api import BackendSpec, Capabilities, PresetSpec, hookimpl
 
-# Agents of one model differ by their seeds, their temperature and a line each; long instructions confuse a model this small.
+# Agents of one model differ by their seeds, their temperatures and a line each; long instructions confuse a model this small.
 _STYLES = {
-    "ada": "Answer correctly and briefly.",
-    "ben": "Be precise. Answer in few words.",
-    "cleo": "Think first, then answer briefly.",
+    "ada": ("Answer correctly and briefly.", 0.2),
+    "ben": ("Be precise. Answer in few words.", 0.7),
+    "cleo": ("Think first, then answer briefly.", 0.7),
 }
 
 
 def _trio(model: str) -> dict[str, Any]:
     agents = [
-        {"name": name, "backend": "local", "model": model, "system": style, "sampling": {"temperature": 0.7, "seed": seed}}
-        for seed, (name, style) in enumerate(_STYLES.items(), 1)
+        {"name": name, "backend": "local", "model": model, "system": line, "sampling": {"temperature": temperature, "seed": seed}}
+        for seed, (name, (line, temperature)) in enumerate(_STYLES.items(), 1)
     ]
     return {"version": 1, "agents": agents, "strategy": "consensus"}
 

