@@ -28,7 +28,6 @@ class Health:
         operation: Makes an operation for a probe.
         tell: Puts a fact into the journal.
         give_up: Is called where it is dead.
-        probe_seconds: How long one probe may take.
     """
 
     def __init__(
@@ -39,9 +38,8 @@ class Health:
         operation: Callable[[], Operation],
         tell: Callable[..., None],
         give_up: Callable[[str], None],
-        probe_seconds: float = PROBE_SECONDS,
     ) -> None:
-        self._session, self._seconds, self._probe_seconds = session, seconds, probe_seconds
+        self._session, self._seconds = session, seconds
         self._operation, self._tell, self._give_up = operation, tell, give_up
         self._suspicion = anyio.Event()
 
@@ -85,7 +83,7 @@ class Health:
         operation = self._operation()
         token = CURRENT.set(operation)
         try:
-            with anyio.move_on_after(self._probe_seconds):
+            with anyio.move_on_after(PROBE_SECONDS):
                 await _ask(session)
         except Exception:  # noqa: S110 - an answer that is an error is an answer; what counts is whether anything came
             pass

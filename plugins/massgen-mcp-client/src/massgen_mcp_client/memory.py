@@ -75,11 +75,15 @@ class Memory:
 
     def known(self, config: ServerConfig) -> Listing | None:
         """Return the list of tools that a server had last, before it is asked."""
+        if not config.cache_seconds:
+            return None
         stored = self._listings.latest(self._listings.identity(config), time.time())
         return None if stored is None else _listing(stored.lists)
 
     def listing(self, config: ServerConfig, session: Session) -> Listing | None:
         """Return a list of tools that still holds for the server of this session."""
+        if not config.cache_seconds:
+            return None
         stored = self._listings.get(self._listings.identity(config), _variant(config, session), time.time())
         return None if stored is None else _listing(stored.lists)
 

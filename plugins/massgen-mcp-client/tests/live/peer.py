@@ -108,10 +108,9 @@ def call(request: Any, params: dict[str, Any]) -> None:  # noqa: PLR0912 - a tab
     elif do == "meta":
         send(id=request, result={"content": [{"type": "text", "text": json.dumps(params.get("_meta"))}]})
         return
-    elif do == "forgotten":
-        if number == 1:
-            send(id=request, error={"code": -32600, "message": "Session not found"})
-            return
+    elif do == "forgotten" and number == 1:
+        send(id=request, error={"code": -32600, "message": "Session not found"})
+        return
     send(id=request, result={"content": [{"type": "text", "text": json.dumps({"name": params["name"], "pid": os.getpid(), "number": number})}]})
 
 
