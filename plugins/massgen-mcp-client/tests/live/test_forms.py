@@ -38,8 +38,8 @@ def test_whatever_a_server_asks_is_a_form(schema: Any) -> None:
         for answer in ("", "7", "yes", field.shown_default, "\x00"):
             try:
                 field.read(answer)
-            except ValueError as error:
-                assert str(error)
+            except ValueError:
+                continue
 
 
 @given(PROPERTY)
