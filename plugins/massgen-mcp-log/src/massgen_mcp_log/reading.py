@@ -33,6 +33,7 @@ class Log:
         self.run = run
         self.folder = run / FOLDER
         self.damaged = 0
+        self._last = 0
         self._sources = [path for path in (self.folder / ARCHIVE, self.folder / LOG) if path.is_file()]
         if not self._sources:
             if not (run / _JOURNAL).is_file():
@@ -47,7 +48,7 @@ class Log:
 
     def __iter__(self) -> Iterator[Line]:
         """Yield all lines, in total order; a last line that is not whole yet is left out."""
-        self.damaged = 0
+        self.damaged = self._last = 0
         for source in self._sources:
             if source.name == _JOURNAL:
                 yield from self._from_journal(source)
@@ -61,8 +62,11 @@ class Log:
             line = decode(raw)
         except ValueError:
             line = None
-        if isinstance(line, dict) and {"seq", "at", "level", "category", "event"} <= line.keys():
-            return line
+        if isinstance(line, dict) and {"seq", "at", "level", "category", "event"} <= line.keys() and isinstance(line["seq"], int):
+            # What was sealed may stand in the live file too, if the process that sealed it died in between.
+            is_new = line["seq"] > self._last
+            self._last = max(self._last, line["seq"])
+            return line if is_new else None
         self.damaged += bool(raw.strip())
         return None
 

@@ -13,9 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from massgen_mcp_log.rules import ASSIGNED, RULES, is_harmless
+from massgen_mcp_log.rules import RULES, TELLING, assigned, is_harmless
 
 __all__ = ["Redaction"]
+
+_LOWER = {upper: upper + 32 for upper in range(65, 91)}
 
 _SHORT = 80
 
@@ -61,14 +63,25 @@ class Redaction:
         return text
 
     def _patterns(self, text: str) -> str:
-        lowered = text.lower()
+        lowered = _lower(text)
+        shown = text
         for kind, hints, pattern in RULES:
             if any(hint in lowered for hint in hints):
-                text = pattern.sub(self._replacer(kind), text)
-        for kind, hints, pattern in ASSIGNED:
-            if any(hint in lowered for hint in hints):
-                text = pattern.sub(self._replacer(kind), text)
-        return text
+                shown = pattern.sub(self._replacer(kind), shown)
+        return self._assigned(shown, lowered if shown is text else _lower(shown))
+
+    def _assigned(self, text: str, lowered: str) -> str:
+        pieces, done = [], 0
+        for found in TELLING.finditer(lowered):
+            if found.start() < done:
+                continue
+            place = assigned(text, lowered, found)
+            if place is None or is_harmless(secret := text[slice(*place)], "assigned"):
+                continue
+            self.counts["assigned"] += 1
+            pieces += [text[done : place[0]], self._mark("assigned", secret)]
+            done = place[1]
+        return "".join([*pieces, text[done:]]) if pieces else text
 
     def _replacer(self, kind: str) -> Callable[[re.Match[str]], str]:
         def replace(found: re.Match[str]) -> str:
@@ -100,3 +113,9 @@ class Redaction:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
+
+
+def _lower(text: str) -> str:
+    """Return text in lower case, as long as it was: some letters become two in the ordinary way."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text.translate(_LOWER)

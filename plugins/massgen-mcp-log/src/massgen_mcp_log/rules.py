@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["ASSIGNED", "RULES", "is_harmless"]
+__all__ = ["RULES", "TELLING", "assigned", "is_harmless"]
 
 Rule = tuple[str, tuple[str, ...], re.Pattern[str]]
 
@@ -91,7 +91,7 @@ RULES: tuple[Rule, ...] = (
     _context("jwt", "eyj", rf"{_BEFORE}(?P<secret>eyJ[A-Za-z0-9_-]{{10,}}\.eyJ[A-Za-z0-9_-]{{10,}}\.[A-Za-z0-9_-]{{10,}})"),
     _context("jwt", "eyj", rf"{_BEFORE}(?P<secret>eyJ[A-Za-z0-9_-]{{16,}}(?:\.[A-Za-z0-9_-]*){{4}})"),
     # Who and with what, in addresses: only the second half is secret.
-    _context("url-password", "://", r"://[^\s/:@\"'<>\\]{0,200}:(?P<secret>[^\s/@\"'<>\\]{3,200})@"),
+    _context("url-password", "://", r"://[^\s/:@\"'<>\\\[]{0,200}:(?P<secret>[^\s/@\"'<>\\]{3,200})@"),
     _context("url-token", "://", r"(?i)https?://(?P<secret>[a-z0-9_-]{20,200})@"),
     _context("bearer", "bearer", r"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/=-]{12,})"),
     _context("basic", "basic", r"(?i)\bbasic\s+(?P<secret>[A-Za-z0-9+/]{10,}={0,2})(?![A-Za-z0-9+/=])"),
@@ -107,45 +107,56 @@ RULES: tuple[Rule, ...] = (
     _context("netrc", "machine ", r"machine\s+\S+\s+login\s+\S+\s+password\s+(?P<secret>\S{3,200})"),
 )
 
-# Keys whose values are secret, wherever such a pair stands: JSON, escaped JSON, YAML, a command line, an environment, a query.
-_NAMES = (
-    r"pass(?:word|wd|phrase|code|key)|pwd|secret(?:[_-]?(?:key|access[_-]?key|token|value))?|client[_-]?secret|"
+# Keys whose values are secret, wherever such a pair stands: JSON, escaped JSON, YAML, a command line, an environment, a query. They are looked for in
+# lower case, so that the search is a plain one, and only where one stands is the rest looked at.
+TELLING = re.compile(
+    r"pass(?:word|wd|phrase|code|key)|pwd|secret[_-]?(?:access[_-]?)?key|client[_-]?secret|secret|"
     r"(?:api|access|auth|private|signing|encryption|master|account|service|app|admin|session|subscription|license|deploy|shared|webhook)[_-]?key|"
-    r"apikey|(?<!progress)(?<!page)(?<!cursor)(?<!continuation)(?<!cancellation)(?<!next_)(?<!progress_)(?<!page_)token|authorization|"
-    r"credentials?|cookie|session[_-]?(?:id|token|secret)|sessionid|signature|"
-    r"x-auth-token|otp|pin[_-]?code"
+    r"token|authorization|credentials?|cookie|session[_-]?id|signature|otp|pin[_-]?code"
 )
-_HINTS = ("pass", "pwd", "secret", "key", "token", "authorization", "credential", "cookie", "session", "signature", "otp", "pin")
-_QUOTE = r"(?:\\{0,4}[\"'])"
-ASSIGNED: tuple[Rule, ...] = (
-    ("cookie", ("cookie",), re.compile(r"(?i)(?:set-)?cookie[\"'\\]{0,4}\s{0,3}[:=]\s{0,3}[\"'\\]{0,4}(?P<secret>[^\r\n\"'\\]{6,4000})")),
-    # "key": "value", 'key': 'value', \"key\": \"value\", key = "value", ["--key", "value"]
-    (
-        "assigned",
-        _HINTS,
-        re.compile(
-            rf"(?i)(?:{_NAMES})(?:[_-]?\d{{1,3}})?{_QUOTE}?\s{{0,5}}(?:[:=,]|=>|:=)\s{{0,5}}(?P<open>{_QUOTE})"
-            rf"(?P<secret>(?:(?!(?P=open))[^\r\n]){{3,4000}}?)(?P=open)"
-        ),
-    ),
-    # KEY=value, key: value, ?key=value, --key value
-    (
-        "assigned",
-        _HINTS,
-        re.compile(
-            rf"(?i)(?:{_NAMES})(?:[_-]?\d{{1,3}})?(?:={{1,2}}|\s{{0,3}}[:=]\s{{1,5}})"
-            r"(?!(?:bearer|basic|token|ssws|apikey)\s)(?P<secret>[^\s\"'\\,;&<>(){}\[\]]{4,4000})"
-        ),
-    ),
-    ("assigned", ("--",), re.compile(rf"(?i)--[a-z-]{{0,40}}?(?:{_NAMES})\s+(?P<secret>(?!-)[^\s\"'\\,;&<>(){{}}\[\]]{{4,4000}})")),
-    # "password": 12345678
-    (
-        "assigned",
-        ("pass", "pwd", "pin"),
-        re.compile(rf"(?i)(?:pass(?:word|wd|code)|pwd|pin[_-]?code){_QUOTE}\s{{0,5}}:\s{{0,5}}(?P<secret>\d{{4,20}})(?!\d)"),
-    ),
-    ("session", ("session-id",), re.compile(rf"(?i)mcp-session-id{_QUOTE}?\s{{0,5}}[:=,]\s{{0,5}}{_QUOTE}?(?P<secret>[^\s\"'\\,;]{{8,}})")),
+_HARMLESS_TOKENS = ("progress", "progress_", "page", "page_", "next_", "cursor", "continuation", "cancellation")
+_QUOTE = r"\\{0,16}[\"']"
+_FLAG = re.compile(r"(?:--|x-)[a-z-]{0,40}\Z")
+_COOKIE = re.compile(r"[\"'\\]{0,4}\s{0,3}[:=]\s{0,3}[\"'\\]{0,4}(?P<secret>[^\r\n\"'\\]{6,4000})")
+_NUMBERED = r"(?:[_-]?\d{1,3})?"
+_OPENED = re.compile(rf"{_NUMBERED}(?:{_QUOTE})?\s{{0,5}}(?:=>|:=|[:=])\s{{0,5}}(?P<open>{_QUOTE})")
+_LISTED = re.compile(rf"{_QUOTE}\s{{0,5}},\s{{0,5}}(?P<open>{_QUOTE})")
+_BARE = re.compile(
+    rf"{_NUMBERED}(?:={{1,2}}|\s{{0,3}}[:=]\s{{1,5}})(?!(?i:bearer|basic|token|ssws|apikey)\s)(?P<secret>[^\s\"'\\,;&<>(){{}}\[\]]{{4,4000}})"
 )
+_SPACED = re.compile(r"[ \t]+(?P<secret>(?!-)[^\s\"'\\,;&<>(){}\[\]]{4,4000})")
+_DIGITS = re.compile(rf"{_QUOTE}\s{{0,5}}:\s{{0,5}}(?P<secret>\d{{4,20}})(?!\d)")
+_LONGEST = 4000
+
+
+def assigned(text: str, lowered: str, found: re.Match[str]) -> tuple[int, int] | None:
+    """Return where the value of a telling key stands.
+
+    Args:
+        text: In which the key stands.
+        lowered: The same in lower case, and as long.
+        found: The key, in `lowered`.
+    """
+    start, end = found.span()
+    key = found[0]
+    if key == "token" and lowered[max(0, start - 13) : start].endswith(_HARMLESS_TOKENS):
+        return None
+    if key == "cookie" and (cookie := _COOKIE.match(text, end)):
+        return cookie.span("secret")
+    opened = _OPENED.match(text, end)
+    is_flag = _FLAG.search(lowered[max(0, start - 42) : start]) is not None
+    if opened is None and (is_flag or key in ("authorization", "cookie")):
+        opened = _LISTED.match(text, end)
+    if opened is not None:
+        close = text.find(opened["open"], opened.end(), opened.end() + _LONGEST)
+        if close < 0 or close - opened.end() < 3 or "\n" in text[opened.end() : close]:
+            return None
+        return opened.end(), close
+    bare = _BARE.match(text, end) or (_SPACED.match(text, end) if is_flag else None)
+    if bare is None and key.startswith(("pass", "pwd", "pin")):
+        bare = _DIGITS.match(text, end)
+    return None if bare is None else bare.span("secret")
+
 
 _STARS = re.compile(r"[*•x.]{3,}|<[^<>]{1,60}>|\$\{?[A-Za-z_][^}]{0,80}\}?|%[A-Za-z_]{1,60}%|\{\{?[^{}]{1,60}\}?\}", re.IGNORECASE)
 _REFERENCE = re.compile(r"(?:env|keyring|dotenv|file|vault):[\w./:-]{1,200}")

@@ -24,7 +24,6 @@ class Archive:
         parser.add_argument("runs", metavar="RUN", nargs="*", help="runs to seal: an id, the beginning of it, a folder, or 'last'")
         parser.add_argument("--all", action="store_true", help="seal all runs that are over")
         parser.add_argument("--older-than", metavar="DAYS", type=float, help="with --all or --prune: only what was not written to for so long")
-        parser.add_argument("--keep", action="store_true", help="leave the files that were sealed where they are")
         parser.add_argument("--line", metavar="N", type=int, help="print one line of a sealed log by its number from 1")
         parser.add_argument("--prune", action="store_true", help="delete logs of MCP instead, oldest first; runs and their journals stay")
         parser.add_argument("--max-size", metavar="MB", type=float, help="with --prune: until all logs together are at most so large")
@@ -53,12 +52,12 @@ class Archive:
             if arguments.dry_run:
                 app.out(f"would seal {run.name}")
                 continue
-            lines, before, after = seal_run(run, is_kept=arguments.keep)
+            lines, before, after = seal_run(run)
             app.out(f"{run.name}: {lines} lines, {size(before)} are {size(after)} now")
         return 0
 
 
-def seal_run(run: Path, *, is_kept: bool = False) -> tuple[int, int, int]:
+def seal_run(run: Path) -> tuple[int, int, int]:
     """Seal the log of a run that is over; return its lines, and its bytes before and after.
 
     What was sealed is read back before anything is deleted. Logs of single servers and files for people are views of the whole log: they go.
@@ -73,15 +72,14 @@ def seal_run(run: Path, *, is_kept: bool = False) -> tuple[int, int, int]:
     before = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     try:
         lines = _sealed(source, target)
-        errors = [path for path in (folder / SERVERS).glob("*.stderr.log")]
+        errors = list((folder / SERVERS).glob("*.stderr.log"))
         for path in errors:
             _sealed(path, path.with_name(f"{path.name}.zst"))
     except OSError as error:
         raise MassGenError(f"the log of run {run.name} cannot be sealed: {error.strerror}") from error
-    if not is_kept:
-        views = [*(folder / SERVERS).glob("*.jsonl"), *(folder / SERVERS).glob("*.txt*"), *folder.glob(f"{TEXT.removesuffix('.txt')}*.txt*")]
-        for path in (source, *errors, *views):
-            path.unlink(missing_ok=True)
+    views = [*(folder / SERVERS).glob("*.jsonl"), *(folder / SERVERS).glob("*.txt*"), *folder.glob(f"{TEXT.removesuffix('.txt')}*.txt*")]
+    for path in (source, *errors, *views):
+        path.unlink(missing_ok=True)
     return lines, before, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
