@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from massgen_testkit.leaks import Leaks
     from massgen_testkit.project import Project
     from massgen_testkit.records import Records
+    from massgen_testkit.servers import RealServers
 
 # Modules that assert: pytest rewrites them, so that a failure shows its values.
 _SUITES = (
@@ -78,6 +79,14 @@ def leaks() -> Leaks:
     from massgen_testkit.leaks import Leaks  # noqa: PLC0415 - pytest loads this module in every session
 
     return Leaks()
+
+
+@pytest.fixture(scope="session")
+def real_servers() -> RealServers:
+    """Install MCP servers from their registries, once for all tests: `real_servers.python("mcp-server-time")`."""
+    from massgen_testkit.servers import RealServers  # noqa: PLC0415 - pytest loads this module in every session
+
+    return RealServers()
 
 
 @pytest.fixture
