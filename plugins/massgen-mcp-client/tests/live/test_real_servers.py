@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,7 +47,7 @@ async def test_the_git_server(context: Any, real_servers: Any, tmp_path: Path) -
     program = real_servers.python("mcp-server-git")
     repository = tmp_path / "repository"
     for command in (["init", "-q", str(repository)], ["-C", str(repository), "commit", "-q", "--allow-empty", "-m", "the first one"]):
-        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *command], check=True)
+        await anyio.run_process(["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *command])
     async with serving(context, program, "--repository", str(repository)) as server:
         assert len(server.tools) >= 10
         log = await server.call("git_log", {"repo_path": str(repository)})
@@ -59,7 +58,7 @@ async def test_the_example_server(context: Any, real_servers: Any) -> None:
     """Everything that the protocol has: pages, images, structured content, resources, prompts, progress, what it asks of us."""
     program = real_servers.node("@modelcontextprotocol/server-everything")
     async with serving(context, program, "stdio", elicitation=True, roots=("/srv",)) as server:
-        names = {wire for wire in server.wire_names.values()}
+        names = set(server.wire_names.values())
         assert {"echo", "get-sum", "get-tiny-image"} <= names
         assert (await server.call("echo", {"message": "hello"})).text == "Echo: hello"
         assert any(part.type == "image" for part in (await server.call("get-tiny-image")).content)
