@@ -104,8 +104,9 @@ class Sealed:
         self._frames = [_Frame(*numbers) for numbers in index["frames"]] if index is not None else []
         self._lines = int(index["lines"]) if index is not None else 0
 
-    def __len__(self) -> int:
-        """Return how many lines there are.
+    @property
+    def count(self) -> int:
+        """How many lines there are.
 
         Raises:
             MassGenError: The file was cut, so that nobody knows.
@@ -121,7 +122,7 @@ class Sealed:
             IndexError: There is no such line.
             MassGenError: The file was cut or is damaged.
         """
-        if not 0 <= number < len(self):
+        if not 0 <= number < self.count:
             raise IndexError(f"{self._path} has {self._lines} lines, numbered from 0")
         frame = self._frames[bisect_right(self._frames, number, key=lambda each: each.first) - 1]
         try:

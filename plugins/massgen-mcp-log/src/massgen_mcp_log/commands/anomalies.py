@@ -9,8 +9,7 @@ import attrs
 
 from massgen_core.api import App, clean_line
 from massgen_mcp_log.anomalies import KINDS, anomalies_of
-from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell
-from massgen_mcp_log.filters import Filter
+from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, wanted_by
 from massgen_mcp_log.people import clock
 
 __all__ = ["Anomalies"]
@@ -30,7 +29,7 @@ class Anomalies:
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Print what looks wrong and return the exit code."""
-        wanted = Filter(arguments.filter)
+        wanted = wanted_by(arguments)
         log = opened(app, arguments.run)
         is_live = app.is_live(log.run)
         found = anomalies_of(chosen(log, wanted), slow_ms=arguments.slow, is_live=is_live)

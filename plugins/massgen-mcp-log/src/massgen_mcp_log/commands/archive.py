@@ -116,7 +116,7 @@ def _line(arguments: argparse.Namespace, app: App) -> int:
     try:
         app.out(Sealed(path).line(arguments.line - 1).decode("utf-8", "replace"))
     except IndexError:
-        raise UsageProblem(f"there is no line {arguments.line}; {path} has {len(Sealed(path))}") from None
+        raise UsageProblem(f"there is no line {arguments.line}; {path} has {Sealed(path).count}") from None
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from massgen_core.api import App, MassGenError, UsageProblem, clean_line
 from massgen_mcp_log.bundle import encode_pretty, write
 from massgen_mcp_log.calls import calls_of
-from massgen_mcp_log.commands.common import chosen, opened, table
+from massgen_mcp_log.commands.common import add_filter, chosen, opened, table, wanted_by
 from massgen_mcp_log.figures import figures_of
 from massgen_mcp_log.filters import Filter
 
@@ -29,7 +29,7 @@ class Bench:
         """Add arguments and options."""
         parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="a run, or a file of --record; 'last' by default")
         parser.add_argument("other", metavar="OTHER", nargs="?", help="a run, or a file of --record, to compare RUN with")
-        parser.add_argument("--filter", metavar="FILTER", default="", help="which lines, for instance 'server=github'")
+        add_filter(parser, "which lines, for instance: 'server=github'")
         parser.add_argument("--record", metavar="FILE", type=Path, help="write the latencies of RUN to a file, for later comparisons")
         parser.add_argument("--force", action="store_true", help="replace the file if it exists")
         parser.add_argument("--json", action="store_true", help="print a JSON array")
@@ -39,7 +39,7 @@ class Bench:
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Print the latencies and return the exit code."""
-        wanted = Filter(arguments.filter)
+        wanted = wanted_by(arguments)
         first = _latencies(app, arguments.run, wanted)
         if arguments.record is not None:
             rows = [dict(zip(_KEYS, key, strict=True)) | row for key, row in first.items()]

@@ -12,7 +12,7 @@ from massgen_mcp_log.filters import Filter
 from massgen_mcp_log.lines import Line
 from massgen_mcp_log.reading import Log
 
-__all__ = ["add_choice", "add_run", "chosen", "opened", "size", "table", "tell", "width"]
+__all__ = ["add_choice", "add_filter", "add_run", "chosen", "opened", "size", "table", "tell", "wanted_by", "width"]
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,24 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         metavar="FILTER",
         nargs="?",
         default="",
-        help="which lines, for instance: 'server=github and ms>500 and category in (execution, error)'",
+        help="which lines, right after RUN, for instance: 'server=github and ms>500 and category in (execution, error)'",
     )
+    add_filter(parser, "the same, anywhere on the command line; both given: both must hold")
+
+
+def add_filter(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the option that chooses lines."""
+    parser.add_argument("--filter", metavar="FILTER", dest="where", default="", help=text)
+
+
+def wanted_by(arguments: argparse.Namespace) -> Filter:
+    """Return the filter of a command line.
+
+    Raises:
+        FilterProblem: It makes no sense.
+    """
+    parts = [str(Filter(text)) for text in (getattr(arguments, "filter", ""), arguments.where) if text.strip()]
+    return Filter(parts[0] if len(parts) == 1 else " and ".join(f"({part})" for part in parts))
 
 
 def opened(app: App, name: str) -> Log:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from massgen_core.api import App
 from massgen_mcp_log.bundle import Bundle, environment_secrets, packed, write
-from massgen_mcp_log.commands.common import add_choice, add_run, opened, size, table
-from massgen_mcp_log.filters import Filter
+from massgen_mcp_log.commands.common import add_choice, add_run, opened, size, table, wanted_by
 
 __all__ = ["Export"]
 
@@ -31,7 +30,7 @@ class Export:
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Write the bundle and return the exit code."""
         log = opened(app, arguments.run)
-        bundle = Bundle(log, Filter(arguments.filter), with_payloads=arguments.payloads, values=environment_secrets(os.environ))
+        bundle = Bundle(log, wanted_by(arguments), with_payloads=arguments.payloads, values=environment_secrets(os.environ))
         files = bundle.files()
         if arguments.show is not None:
             if arguments.show not in files:

@@ -8,8 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from massgen_core.api import App, UsageProblem, clean_line
-from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, width
-from massgen_mcp_log.filters import Filter
+from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, wanted_by, width
 from massgen_mcp_log.levels import CONTROL, change_levels
 from massgen_mcp_log.lines import Line, encode
 from massgen_mcp_log.people import clock, said
@@ -51,7 +50,7 @@ class Logs:
             return self._set_levels(arguments, app)
         if arguments.stderr:
             return _stderr(arguments, app)
-        wanted = Filter(arguments.filter)
+        wanted = wanted_by(arguments)
         log = opened(app, arguments.run)
         if arguments.last is not None and arguments.last < 1:
             raise UsageProblem("--last takes a number from 1")

@@ -7,9 +7,8 @@ import json
 
 from massgen_core.api import App, clean_line
 from massgen_mcp_log.calls import calls_of
-from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, size, table, tell
+from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, size, table, tell, wanted_by
 from massgen_mcp_log.figures import BY, Figures, figures_of
-from massgen_mcp_log.filters import Filter
 
 __all__ = ["Stats"]
 
@@ -29,7 +28,7 @@ class Stats:
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Print the figures and return the exit code."""
         by = tuple(dict.fromkeys(arguments.by or ("server", "tool")))
-        wanted = Filter(arguments.filter)
+        wanted = wanted_by(arguments)
         log = opened(app, arguments.run)
         calls, _ = calls_of(chosen(log, wanted))
         figures = figures_of(calls, by)

@@ -8,8 +8,7 @@ from pathlib import Path
 from massgen_core.api import App
 from massgen_mcp_log.bundle import write
 from massgen_mcp_log.calls import calls_of
-from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, width
-from massgen_mcp_log.filters import Filter
+from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, wanted_by, width
 from massgen_mcp_log.gantt import LEGEND, bars, lanes_of
 from massgen_mcp_log.lines import encode
 from massgen_mcp_log.perfetto import POINTS, trace_events
@@ -33,7 +32,7 @@ class Timeline:
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Draw the time line and return the exit code."""
-        wanted = Filter(arguments.filter)
+        wanted = wanted_by(arguments)
         log = opened(app, arguments.run)
         calls, last = calls_of(chosen(log, wanted))
         if arguments.perfetto is not None:
