@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from massgen_core.api import Event, ToolsetSpec, hookimpl
+from massgen_core.api import CommandSpec, Event, ToolsetSpec, hookimpl
 from massgen_mcp_client.config import McpOptions
 from massgen_mcp_client.events import EVENTS
 
-__all__ = ["massgen_event_types", "massgen_toolsets"]
+__all__ = ["massgen_commands", "massgen_event_types", "massgen_toolsets"]
+
+_COMMANDS = "massgen_mcp_client.commands"
 
 
 @hookimpl
@@ -19,3 +21,17 @@ def massgen_event_types() -> list[type[Event]]:
 def massgen_toolsets() -> list[ToolsetSpec]:
     """Provide `mcp`: the tools of MCP servers."""
     return [ToolsetSpec(name="mcp", summary="tools of MCP servers", factory="massgen_mcp_client.toolset:open_mcp", config=McpOptions)]
+
+
+@hookimpl
+def massgen_commands() -> list[CommandSpec]:
+    """Provide what can be done with servers without a run."""
+    return [
+        CommandSpec(name="mcp.list", summary="list the configured servers with their state", factory=f"{_COMMANDS}.listing:List"),
+        CommandSpec(name="mcp.tools", summary="show what one server has", factory=f"{_COMMANDS}.listing:Tools"),
+        CommandSpec(name="mcp.call", summary="call a tool of a server", factory=f"{_COMMANDS}.call:Call"),
+        CommandSpec(name="mcp.doctor", summary="find out why a server does not work, and what to do", factory=f"{_COMMANDS}.doctor:Doctor"),
+        CommandSpec(name="mcp.add", summary="add a server to your own file of servers", factory=f"{_COMMANDS}.edit:Add"),
+        CommandSpec(name="mcp.remove", summary="remove a server from your own file of servers", factory=f"{_COMMANDS}.edit:Remove"),
+        CommandSpec(name="mcp.login", summary="log in to a server over HTTP", factory=f"{_COMMANDS}.login:Login"),
+    ]
