@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
@@ -20,7 +20,11 @@ def _help(text: str, **field: Any) -> Any:
 class AuthConfig:
     """How to show who is asking."""
 
-    type: Literal["bearer", "oauth", "client_credentials"] = _help("a token, a login by a person, or a login of the program's own", default="bearer")
+    type: str = _help(
+        "bearer: a token; oauth: a login by a person; client_credentials: a login of the program's own",
+        default="bearer",
+        validator=attrs.validators.in_(("bearer", "oauth", "client_credentials")),
+    )
     token: str = _help("of bearer: the token, as a reference such as env:TOKEN", default="", repr=False)
     client_id: str = _help("of oauth, where the server does not register clients, and of client_credentials", default="")
     client_secret: str = _help("the client's secret, as a reference", default="", repr=False)

@@ -55,7 +55,10 @@ class SseLink:
         """
         if self.reason:
             raise anyio.ClosedResourceError
-        self._tasks.start_soon(self._post, item.message)
+        if isinstance(item.message, JSONRPCRequest):
+            self._tasks.start_soon(self._post, item.message)
+        else:  # what follows a notification must not overtake it
+            await self._post(item.message)
 
     def close(self) -> None:
         """Nothing: the link is ended by whoever opened it."""
