@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -282,6 +283,20 @@ def test_a_bundle_can_be_given_away(
     assert secret not in call("export", "told", "--payloads", "--show", "log.jsonl")[1]
     assert "arguments" in call("export", "told", "--payloads", "--show", "log.jsonl")[1]
     assert call("export", "told", "--output", str(path))[0] == 1
+
+
+def test_only_ordinary_files_are_replaced(run: Path, call: Call, tmp_path: Path) -> None:
+    """With `--force` too: a pipe, a folder or a link stays what it is."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("folder", "pipe", "link"):
+        code, _, err = call("export", run.name, "--output", str(tmp_path / name), "--force")
+        assert (code, "is no ordinary file" in err) == (1, True)
+
+    assert (tmp_path / "folder").is_dir()
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_preview_writes_nothing(run: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,14 +118,16 @@ def write(path: Path, data: bytes, *, is_forced: bool) -> None:
     """Write a new file for its owner alone.
 
     Raises:
-        MassGenError: It exists, or cannot be written.
+        MassGenError: It exists, cannot be written, or is no ordinary file: devices, folders and links are never replaced.
     """
-    if is_forced:
-        path.unlink(missing_ok=True)
     try:
+        if is_forced and (path.is_symlink() or path.exists()):
+            if path.is_symlink() or not path.is_file():
+                raise MassGenError(f"{path} is no ordinary file and is not replaced; name another file")
+            path.unlink()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise MassGenError(f"{path} exists; name another file with --output, or replace it with --force") from None
+        raise MassGenError(f"{path} exists; name another file, or replace it with --force") from None
     except OSError as error:
         raise MassGenError(f"{path} cannot be written: {error.strerror}") from error
     with open(descriptor, "wb") as file:

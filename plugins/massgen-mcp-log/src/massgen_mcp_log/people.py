@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,15 @@ class _Sum:
         return told(self.last, self.at, self.fixed, line)
 
 
+class _Piece(str):
+    """Text with the time at which it is written, as the library's rotation asks for it."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, text: str) -> None:
+        self.record = {"time": datetime.now().astimezone()}
+
+
 def _put(pieces: dict[str, list[str]], fixed: Line, text: str) -> None:
     pieces[TEXT].append(text)
     server = fixed.get("server")
@@ -117,13 +127,11 @@ class People:
         self._pending: deque[tuple[int, float, Line, Line]] = deque()
         self._left_out = 0
         self._wake, self._end = threading.Event(), threading.Event()
-        self._loggers: dict[str, Any] = {}
+        self._files: dict[str, Any] = {}
         self._thread: threading.Thread | None = None
 
     def tell(self, seq: int, at: float, fixed: Line, line: Line) -> None:
         """Take a line, in its two halves; returns at once."""
-        if fixed["category"] == "performance" and not self._config.debug:
-            return  # the call's own end says the same in fewer words
         if len(self._pending) >= _QUEUE:
             self._left_out += 1
             return
@@ -167,21 +175,23 @@ class People:
             self._left_out = 0
         for name, texts in pieces.items():
             if texts:
-                self._logger(name if name == TEXT else f"{SERVERS}/{server_name(name)}.txt").opt(raw=True).info("".join(texts))
+                self._file(name if name == TEXT else f"{SERVERS}/{server_name(name)}.txt").write(_Piece("".join(texts)))
 
-    def _logger(self, name: str) -> Any:
-        found = self._loggers.get(name)
+    def _file(self, name: str) -> Any:
+        found = self._files.get(name)
         if found is None:
-            found = self._loggers[name] = _own_logger()
-            found.add(
-                str(self._folder / name),
-                format="{message}",
-                rotation=self._config.rotation,
-                retention=self._config.retention,
-                compression=self._config.compression or None,
-                colorize=False,
-                diagnose=False,
-                backtrace=False,
+            # The library's file with its rotation, alone: its logger belongs to the program around us, and adding a handler takes milliseconds.
+            from loguru._file_sink import FileSink  # noqa: PLC0415 - only a run that logs pays for it
+
+            config = self._config
+            sink: Any = FileSink
+            # Braces of the path mean a time to the library.
+            path = str(self._folder / name).replace("{", "{{").replace("}", "}}")
+            found = self._files[name] = sink(
+                path,
+                rotation=config.rotation,
+                retention=config.retention,
+                compression=config.compression or None,
                 delay=True,
                 encoding="utf-8",
                 errors="replace",
@@ -197,15 +207,6 @@ class People:
             if not self._thread.is_alive():
                 with contextlib.suppress(OSError, ValueError):
                     self._drain()
-        for logger in self._loggers.values():
-            logger.remove()
-        self._loggers.clear()
-
-
-def _own_logger() -> Any:
-    """Return a logger whose handlers are its own: the library's global logger belongs to the program around us."""
-    from loguru import _logger  # noqa: PLC0415 - only a run that logs pays for it
-
-    library: Any = _logger
-    # No exception, depth 0; neither a record, lazy, colours nor raw; caught; no patchers, nothing extra.
-    return library.Logger(library.Core(), None, 0, False, False, False, False, True, [], {})
+        for file in self._files.values():
+            file.stop()
+        self._files.clear()

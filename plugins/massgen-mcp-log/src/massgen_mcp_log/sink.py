@@ -38,12 +38,14 @@ class _Fixed:
         data: The same in JSON, without braces.
         is_written: Their level is high enough.
         with_payloads: What crossed the wire is written too.
+        is_told: It is for people too; of a call's measure they learn from its end.
     """
 
     line: Line
     data: bytes
     is_written: bool
     with_payloads: bool
+    is_told: bool
     server: str
     file: LineFile | None
 
@@ -150,11 +152,11 @@ class McpLog:
         if (shown := self._redact.known(text)) != text:
             tail = shown.encode()
             line = decode(tail)
-        data = b'{"v":1,"seq":%d,"at":%.6f,%b,%b\n' % (record.seq, record.at, fixed.data, tail[1:])
+        data = b'{"v":1,"seq":%d,"at":%b,%b,%b\n' % (record.seq, encode(record.at), fixed.data, tail[1:])
         self._log.write(data)
         if fixed.file is not None:
             fixed.file.write(data)
-        if self._people is not None:
+        if fixed.is_told and self._people is not None:
             self._people.tell(record.seq, record.at, fixed.line, line)
 
     def _fix(self, plan: Plan, key: tuple[Any, ...], trace: str) -> _Fixed:
@@ -170,7 +172,7 @@ class McpLog:
             if value is not None and value != "":
                 line[written] = self._redact.value(value)
         file = self._server(server) if server and RANKS[level] >= least else None
-        made = _Fixed(line, encode(line)[1:-1], RANKS[level] >= least, least == 0, server, file)
+        made = _Fixed(line, encode(line)[1:-1], RANKS[level] >= least, least == 0, plan.category != "performance" or self._config.debug, server, file)
         if len(self._fixed) >= _REMEMBERED:
             self._fixed.clear()
         self._fixed[plan.event, trace, key] = made
