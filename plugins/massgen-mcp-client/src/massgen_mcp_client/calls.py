@@ -70,6 +70,7 @@ class _Run:
         operation: The present attempt; all attempts share its ids.
         attempts: So far.
         sent_at: When the last attempt began.
+        late: The limit that was passed, where one was.
     """
 
     server: Server
@@ -77,6 +78,7 @@ class _Run:
     operation: Operation
     attempts: int = 0
     sent_at: float = 0.0
+    late: McpFault | None = None
 
     def tell(self, event: type[Any], **fields: Any) -> None:
         caller = self.request.caller
@@ -98,21 +100,22 @@ async def request(server: Server, wanted: Request) -> dict[str, Any]:
         McpFault: It failed; a tool that says that it failed is a result.
     """
     began = time.monotonic()
+    config = server.config
     operation = server.operation(wanted.caller)
+    operation.total = anyio.current_time() + config.call_total_seconds
     run = _Run(server, wanted, operation)
     sent = size(wanted.arguments)
-    is_debug = server.config.log_level == "debug"
+    is_debug = config.log_level == "debug"
     what = {"method": wanted.method, "tool": wanted.name, "call": wanted.caller.call}
     run.tell(CallCalled, bytes=sent, arguments=server.shown(wanted.arguments) if is_debug else "", **what)
     outcome, result = "error", None
     try:
-        with anyio.move_on_after(server.config.call_total_seconds) as total:
+        # One clock for both limits: it is set to the nearer one.
+        with anyio.CancelScope(deadline=operation.total) as operation.scope:
             result = await _around(run)
             outcome = "tool_error" if result.get("isError") is True else "ok"
-        if total.cancelled_caught:
-            outcome = "timed_out"
-            raise _late(run, server.config.call_total_seconds, "call_total_seconds")
-        assert result is not None
+        if result is None:
+            raise run.late or _late(run, config.call_total_seconds, "call_total_seconds")
         return result
     except McpFault as fault:
         outcome = {"timeout": "timed_out", "lost": "lost", "connect": "lost", "refused": "refused"}.get(fault.kind, "error")
@@ -169,7 +172,7 @@ async def _around(run: _Run) -> dict[str, Any]:
 
 async def _attempts(run: _Run) -> dict[str, Any]:
     """Try, and try again where that is safe and may help."""
-    server, waits = run.server, delays(run.server.config.retry, run.server.rng)
+    server, waits = run.server, None
     while True:
         permit = server.permit()
         run.attempts += 1
@@ -179,6 +182,7 @@ async def _attempts(run: _Run) -> dict[str, Any]:
             server.report(permit, None if fault.kind == "refused" else not fault.counts)
             if not _is_repeatable(run, fault):
                 raise
+            waits = waits or delays(server.config.retry, server.rng)
             delay = next(waits, None)
             if delay is None:
                 raise
@@ -186,7 +190,7 @@ async def _attempts(run: _Run) -> dict[str, Any]:
             run.tell(CallRetried, tool=wanted.name, call=wanted.caller.call, attempt=run.attempts + 1, delay=delay, reason=clean_line(str(fault)))
             await anyio.sleep(delay)
         except BaseException:
-            server.report(permit, None)
+            server.report(permit, False if run.late is not None and run.late.counts else None)
             raise
         else:
             server.report(permit, True)
@@ -210,21 +214,24 @@ async def _once(run: _Run) -> dict[str, Any]:
     session.operations.add(operation)
     token = CURRENT.set(operation)
     try:
-        with anyio.CancelScope() as operation.idle:
-            server.clock(operation)
-            await _send(run, session)
+        server.clock(operation)
+        await _send(run, session)
+        return _result(operation)
     except Exception as error:  # whatever the SDK raises for one request
         return await _read(run, session, leaf(error))
+    except anyio.get_cancelled_exc_class():
+        now = anyio.current_time()
+        if operation.scope is not None and operation.scope.deadline <= now < operation.total:
+            is_mute = session.tap.last_received < run.sent_at
+            if is_mute:
+                server.suspect(session)
+            run.late = _late(run, server.config.call_idle_seconds, "call_idle_seconds", counts=is_mute)
+        raise
     finally:
         CURRENT.reset(token)
+        operation.stop()
         session.operations.discard(operation)
         session.tap.forget(operation)
-    if operation.idle.cancelled_caught:
-        is_mute = session.tap.last_received < run.sent_at
-        if is_mute:
-            server.suspect(session)
-        raise _late(run, server.config.call_idle_seconds, "call_idle_seconds", counts=is_mute)
-    return _result(operation)
 
 
 async def _send(run: _Run, session: Session) -> None:

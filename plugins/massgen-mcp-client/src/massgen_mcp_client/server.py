@@ -115,6 +115,8 @@ class Server:
 
     def report(self, permit: Permit, is_well: bool | None) -> None:
         """Tell the breaker how a permitted call went; None where it says nothing about the server."""
+        if is_well and self.breaker.state == "closed" and not self.breaker.failures:
+            return
         now = anyio.current_time()
         if is_well is None:
             self._turn(self.breaker.released(permit, now))
@@ -130,9 +132,11 @@ class Server:
             self.tell(BreakerChanged, old=old.state, new=breaker.state, failures=breaker.failures, seconds=seconds)
 
     def clock(self, operation: Operation) -> None:
-        """Start the idle clock of an operation, unless it stands."""
-        if operation.idle is not None:
-            operation.idle.deadline = float("inf") if self._held else anyio.current_time() + operation.idle_seconds
+        """Start the idle clock of an operation, unless we are the ones who are waited for."""
+        if self._held:
+            operation.stop()
+        else:
+            operation.progressed()
 
     def suspect(self, session: Session) -> None:
         """A call got no answer in time, and nothing else came: ask whether the server lives."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -42,8 +43,9 @@ class Operation:
         has_ttl: The result says how long it holds.
         repairs: What was mended of tools, by name.
         refused: Tools that were left out, and why.
-        idle: Its idle time-out, which progress moves.
-        idle_seconds: The length of that.
+        scope: What its time-outs cancel.
+        total: When it must be over, whatever its progress.
+        idle_seconds: How long it may be without progress.
         caller: For whom it is made; answers what the server asks in the middle of it.
     """
 
@@ -58,15 +60,21 @@ class Operation:
     has_ttl: bool = False
     repairs: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
     refused: list[tuple[str, str]] = attrs.field(factory=list)
-    idle: anyio.CancelScope | None = None
-    idle_seconds: float = 0.0
+    scope: anyio.CancelScope | None = None
+    total: float = math.inf
+    idle_seconds: float = math.inf
     caller: Any = None
     ids: list[Any] = attrs.field(factory=list)
 
     def progressed(self) -> None:
-        """Move the idle time-out."""
-        if self.idle is not None:
-            self.idle.deadline = anyio.current_time() + self.idle_seconds
+        """Start the idle clock anew."""
+        if self.scope is not None:
+            self.scope.deadline = min(anyio.current_time() + self.idle_seconds, self.total)
+
+    def stop(self) -> None:
+        """Stop the idle clock; the total stays."""
+        if self.scope is not None:
+            self.scope.deadline = self.total
 
 
 CURRENT: ContextVar[Operation | None] = ContextVar("massgen_mcp_operation", default=None)
