@@ -51,6 +51,13 @@ def test_every_plugin_is_installed() -> None:
     assert {file.parent.name for file in (ROOT / "plugins").glob("*/pyproject.toml")} <= installed
 
 
+def test_every_plugin_loads_beside_the_others() -> None:
+    """No two claim one name, and each keeps what its metadata promise."""
+    ended = subprocess.run([str(MASSGEN), "plugins", "--load"], capture_output=True, text=True, timeout=120, check=False)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize(("arguments", "budget"), [(("--version",), 105), (("--help",), 105), (("plugins",), 150)])
 def test_listing_imports_no_plugin_and_nothing_heavy(arguments: tuple[str, ...], budget: int) -> None:
     """Help and listings read metadata only."""

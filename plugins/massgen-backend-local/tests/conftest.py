@@ -21,6 +21,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what computes with a real model, which takes long."""
+    for item in items:
+        if "need_model" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.once)
+
+
 @pytest.fixture(scope="session")
 def need_model() -> Callable[[str], str]:
     """Make sure that a model is on this machine, fetched into the user's cache where it is not; return its name.
