@@ -12,7 +12,7 @@ from massgen_core.errors import ConfigProblem
 
 __all__ = ["expand"]
 
-_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<instead>:-[^}]*)?\})?)")
+_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<instead>:-(?:(?!\$\{)[^}])*)?\})?)")
 
 
 def expand(

@@ -103,3 +103,20 @@ def test_documents_without_lines_name_their_source() -> None:
     assert [] == problems
     assert {"b": " z $"} == document.expanded(document.data["a"], {}, problems, "a")
     assert ["config.toml: a.b: the environment variable X is not set; set it, or write ${X:-instead}"] == [str(problem) for problem in problems]
+
+
+@pytest.mark.parametrize("text", ["${A:-" * 60_000, "${A:-" + "x" * 300_000, "$" * 300_000, "${" * 100_000])
+def test_looking_for_references_is_linear(text: str) -> None:
+    """A text made to be slow is as quick as any other."""
+    begun = time.process_time()
+    Document.of(text, "x").expanded(text, {}, [])
+
+    assert time.process_time() - begun < 2.0
+
+
+def test_a_reference_within_a_reference_is_refused() -> None:
+    """It would be taken for half of one."""
+    problems: list[ConfigProblem] = []
+    Document.of("", "x").expanded("${A:-${B}}", {"B": "b"}, problems)
+
+    assert "begins a reference such as ${NAME} or ${NAME:-instead}" in str(problems[0])
