@@ -83,7 +83,7 @@ _IDLE = frozenset(
     }
 )
 _APPROVALS = ("alwaysAllow", "autoApprove", "trust", "default_tools_approval_mode")
-_INPUT = re.compile(r"\$\{input:([^}]+)\}")
+_INPUT = re.compile(r"\$\{input:([^}]{1,200})\}")
 _LONE = re.compile(r"\$(?!\{)")
 _NAMED = re.compile(r"\$(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 

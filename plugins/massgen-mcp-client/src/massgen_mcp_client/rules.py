@@ -89,9 +89,9 @@ STARTERS = frozenset(
 CONTAINERS = frozenset({"docker", "podman", "nerdctl"})
 # Options that give a container the machine.
 HOST_OF_CONTAINER = re.compile(
-    r"--privileged(?:=.*)?|--(?:pid|ipc|uts|userns|cgroupns)=host|--cap-add(?:=.*)?|--device(?:=.*)?|--security-opt(?:=.*unconfined.*)?"
-    r"|(?:(?:-v|--volume)=?)?(?:/|/etc|/root|/home|/var/run|/proc|/sys|/dev|[A-Za-z]:[\\/]?)/?:.*"
-    r"|.*\bdocker\.sock\b.*|.*\b(?:source|src)=/(?:,.*)?"
+    r"^--privileged(?:=|$)|^--(?:pid|ipc|uts|userns|cgroupns)=host$|^--(?:cap-add|device)(?:=|$)|^--security-opt=.{0,40}unconfined"
+    r"|^(?:(?:-v|--volume)=?)?(?:/|/etc|/root|/home|/var/run|/proc|/sys|/dev|[A-Za-z]:[\\/]?)/?:"
+    r"|\bdocker\.sock\b|\b(?:source|src)=/(?:,|$)"
 )
 
 SUBSTITUTION = re.compile(r"`|\$\(|[\r\n]")

@@ -20,7 +20,7 @@ from massgen_mcp_client.config import SecurityConfig, ServerConfig, shown
 __all__ = ["Refusal", "refusals", "server_name_refusal", "tool_name_refusal", "url_refusals"]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S*")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}\.?")
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
@@ -121,7 +121,7 @@ def _arguments(command: str, args: Sequence[str], security: SecurityConfig) -> I
         yield Refusal("security.args.code", f"args[{index}]", f"{shown(args[index], 40)!r} makes {_name(command)} run code from an argument", remedy)
     if _name(command) in rules.CONTAINERS:
         for index, text in enumerate(args):
-            if rules.HOST_OF_CONTAINER.fullmatch(text):
+            if rules.HOST_OF_CONTAINER.search(text):
                 message = f"{shown(text)!r} gives the container this machine"
                 yield Refusal("security.args.container", f"args[{index}]", message, f"leave it out, {_level(security, 'permissive')}")
     for index, text in enumerate(args):

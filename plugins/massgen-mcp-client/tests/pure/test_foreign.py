@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,13 @@ def test_unknown_hosts_are_named(tmp_path: Path) -> None:
 def test_every_host_says_where_its_servers_stand() -> None:
     """The table is whole."""
     assert all(host.where and (host.files or host.second or not name) for name, host in HOSTS.items())
+
+
+def test_reading_references_is_linear(tmp_path: Path) -> None:
+    """A file made to be slow is as quick as any other."""
+    file = written(tmp_path, ".vscode/mcp.json", {"servers": {"a": {"command": "npx", "env": {"A": "${input:" * 40_000}}}})
+    began = time.process_time()
+    with pytest.raises(ConfigProblems):
+        imported(file)
+
+    assert time.process_time() - began < 3.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import time
 from typing import Any
 
 import pytest
@@ -146,7 +147,11 @@ def test_arguments_are_checked(argument: str, rule: str, levels: set[str]) -> No
 
 
 @pytest.mark.parametrize(
-    "argument", ["--privileged", "--pid=host", "--cap-add=SYS_ADMIN", "-v=/:/host", "/:/host", "/etc:/x", "/var/run/docker.sock:/var/run/docker.sock"]
+    "argument",
+    [
+        *("--privileged", "--pid=host", "--cap-add=SYS_ADMIN", "-v=/:/host", "/:/host", "/etc:/x", "/var/run/docker.sock:/var/run/docker.sock"),
+        *("type=bind,source=/,target=/x", "--device", "--security-opt=seccomp=unconfined", "--volume=/home:/h", "C:\\:/c"),
+    ],
 )
 def test_containers_do_not_get_the_machine(argument: str) -> None:
     """Options that undo what a container is for."""
@@ -278,6 +283,15 @@ def test_no_address_breaks_the_check(url: str) -> None:
     """Whatever is written there is refused or not."""
     for refusal in url_refusals(url, SecurityConfig(level="permissive", allow_localhost=True, allow_private=True)):
         assert refusal.remedy
+
+
+@pytest.mark.parametrize("piece", ["docker.sock", "../", "a&", "$(", "source=/,", "-v /:", "&& "])
+def test_checks_are_linear(piece: str) -> None:
+    """A long argument is looked at once."""
+    began = time.process_time()
+    found(command="docker", args=[piece * (90_000 // len(piece))])
+
+    assert time.process_time() - began < 1.0
 
 
 SHELLISH = st.text(st.sampled_from(string.ascii_letters + "-/.$`;&|<>()=\\ \n\x00*'\"_0"), max_size=30)
