@@ -233,6 +233,20 @@ def test_a_full_disk_is_told_and_the_next_line_is_whole(tmp_path: Path, monkeypa
     assert (tmp_path / "x").read_bytes() == b"1234\nwhole\n"
 
 
+def test_only_the_owner_can_read(tmp_path: Path, log_of: Callable[..., McpLog], story: Records) -> None:
+    """Every file and folder of the log, whatever the umask is, also those that were begun anew."""
+    log = log_of(text=True, rotation="1 kB", compression="")
+    before = os.umask(0)
+    try:
+        log.write(story)
+        log.close()
+    finally:
+        os.umask(before)
+
+    assert {path.name: oct(path.stat().st_mode & 0o077) for path in (tmp_path / "mcp").rglob("*") if path.stat().st_mode & 0o077} == {}
+    assert (tmp_path / "mcp").stat().st_mode & 0o077 == 0
+
+
 def test_two_servers_never_share_a_file() -> None:
     """Names that need other characters get a digest; nothing leaves the folder."""
     names = ["a/b", "a_b", "a.b", "../..", "", "a" * 70, "a" * 71]

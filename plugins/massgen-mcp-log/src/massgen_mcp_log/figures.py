@@ -59,10 +59,11 @@ class Figures:
     def row(self) -> dict[str, float | int | str]:
         """Return the figures by name; times in milliseconds."""
         ordered = sorted(self.times)
-        minutes = (self.last - self.first) / 60
+        # Less than a minute says nothing about a minute.
+        minutes = max(1.0, (self.last - self.first) / 60)
         return {
             "calls": self.calls,
-            "per_minute": round(self.calls / minutes, 1) if minutes > 0 else float(self.calls),
+            "per_minute": round(self.calls / minutes, 1),
             "errors": self.errors,
             "error_rate": round(self.errors / self.calls, 4) if self.calls else 0.0,
             "open": self.open,

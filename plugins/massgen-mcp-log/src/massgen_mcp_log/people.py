@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections import deque
@@ -107,6 +108,10 @@ class _Piece(str):
         self.record = {"time": datetime.now().astimezone()}
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def _put(pieces: dict[str, list[str]], fixed: Line, text: str) -> None:
     pieces[TEXT].append(text)
     server = fixed.get("server")
@@ -195,6 +200,7 @@ class People:
                 delay=True,
                 encoding="utf-8",
                 errors="replace",
+                opener=_private,
             )
         return found
 

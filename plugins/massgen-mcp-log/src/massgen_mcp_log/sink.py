@@ -82,7 +82,8 @@ class McpLog:
     """
 
     def __init__(self, folder: Path, config: McpLogConfig, redaction: Redaction) -> None:
-        (folder / SERVERS).mkdir(parents=True, exist_ok=True, mode=0o700)
+        for part in (folder, folder / SERVERS):  # parents that are made on the way would not get the mode
+            part.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder, self._config, self._redact = folder, config, redaction
         self._levels = Levels(config.level, config.levels, folder / CONTROL)
         self._levels.refresh()
