@@ -229,6 +229,7 @@ async def test_a_server_that_is_down_fails_each_request_and_no_more(free: Any, s
             third = await speaker.ask("x", n=1)
 
     assert {first.error.code, second.error.code} == {-32000}
+    assert first.error.data == {"sent": False}, "whoever asked may ask again"
     assert "127.0.0.1 cannot be reached" in first.error.message
     assert third.result == {"n": 1}
 

@@ -44,16 +44,20 @@ class Problem:
         text: For a person.
         status: The HTTP status; 0 where there was none.
         retry_after: Seconds that the server asks to wait.
+        is_sent: The server may have received the request.
     """
 
     code: int
     text: str
     status: int = 0
     retry_after: float | None = None
+    is_sent: bool = True
 
     def data(self) -> dict[str, Any]:
         """Return what stands beside the message in the JSON-RPC error."""
         found: dict[str, Any] = {"status": self.status} if self.status else {}
+        if not self.is_sent:
+            found["sent"] = False
         return found if self.retry_after is None else {**found, "retry_after": self.retry_after}
 
     def fault(self) -> HttpFault:
@@ -111,4 +115,4 @@ def lost(error: Exception, url: str) -> Problem:
         text = f"{host} cannot be reached: {clean_line(str(error)) or name}"
     else:
         text = f"the connection to {host} broke: {clean_line(str(error)) or name}"
-    return Problem(code=LOST, text=text)
+    return Problem(code=LOST, text=text, is_sent=not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout))
