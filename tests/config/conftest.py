@@ -141,7 +141,7 @@ POINTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugins]:
     """What is installed: the distribution of this module, and nothing else."""
     folder = tmp_path_factory.mktemp("site")
@@ -159,7 +159,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugins]:
         del sys.modules[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugins]:
     """A kernel without any plugin."""
     yield from installed(tmp_path_factory.mktemp("empty"))
@@ -178,7 +178,9 @@ def installed(folder: Path) -> Iterator[Plugins]:
         index.read.cache_clear()
     sys.path.insert(0, str(folder))
     yield Plugins(found)
+    # Tests of other folders, in the same process, must not find it.
     sys.path.remove(str(folder))
+    index.read.cache_clear()
 
 
 @pytest.fixture
