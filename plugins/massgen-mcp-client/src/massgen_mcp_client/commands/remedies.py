@@ -47,7 +47,7 @@ def of_fault(fault: McpFault, config: ServerConfig, *, noise: int = 0) -> Iterat
         yield from _old_library(config)
     elif helps := advice(fault.stderr):
         yield helps
-    if fault.kind == "auth" or fault.status in (401, 403):
+    if fault.kind == "auth" or fault.status in (401, 403) or "massgen mcp login" in str(fault):
         yield f"log in: massgen mcp login {config.name}"
         yield "or write a token's reference into the section: auth: env:NAME_OF_THE_VARIABLE"
         return
@@ -75,7 +75,7 @@ def _old_library(config: ServerConfig) -> Iterator[str]:
     yield "the server was written for version 1 of the library mcp, and was started with version 2"
     if PurePath(command).name == "uvx":
         yield f"start it with version 1: uvx --with 'mcp<2' {shlex.join(args)}"
-        yield f"in its section: args: {['--with', 'mcp<2', *args]}"
+        yield f"in its section: args: {['--with', 'mcp==1.*', *args]}"
     else:
         name = next((one for one in args if not one.startswith("-")), PurePath(command).name)
         yield f"start it with version 1: uvx --with 'mcp<2' {shlex.quote(PurePath(name).name)}; or install it anew beside 'mcp<2'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -74,15 +75,14 @@ def using(
         is_fresh: Nothing that earlier starts learnt is used, but for the definitions of tools that were seen before.
         wrapped: Makes the context that servers are opened with.
     """
-    import anyio  # noqa: PLC0415 - for whoever opens a server
-    import anyio.lowlevel  # noqa: PLC0415
+    import logging  # noqa: PLC0415 - for whoever opens a server
+
+    import anyio  # noqa: PLC0415
 
     from massgen_mcp_client.cache import state_folder  # noqa: PLC0415
     from massgen_mcp_client.library import opened  # noqa: PLC0415
 
     async def main() -> T:
-        import os  # noqa: PLC0415
-
         from massgen_mcp_client.memory import Memory  # noqa: PLC0415
 
         events: list[Event] = []
@@ -93,6 +93,8 @@ def using(
                 async with opened([_eager(config) for config in configs], context, memory) as servers:
                     return await work(Opened(servers, context, events))
 
+    # The SDK logs what it raises, with tracebacks; a fault says it in one sentence.
+    logging.getLogger("mcp").addHandler(logging.NullHandler())
     result: Any = anyio.run(main)
     return result  # type: ignore[no-any-return]
 
