@@ -79,6 +79,7 @@ def test_an_address_where_nobody_is(desk: Callable[..., Any]) -> None:
 
     assert done.exit_code == 1
     assert "see that the server runs" in done.stdout
+    assert "127.0.0.1" in done.stdout.partition("FAILED")[2].splitlines()[0]
 
 
 def test_what_is_only_odd_is_a_warning(desk: Callable[..., Any], peer: Callable[..., Any]) -> None:

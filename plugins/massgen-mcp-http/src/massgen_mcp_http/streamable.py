@@ -67,8 +67,8 @@ class HttpLink:
         return self
 
     def report(self) -> LinkReport:
-        """Say how the link is; `reason` of an open one is why the last request failed, where it did."""
-        return LinkReport(is_open=not self.reason, reason=self.reason or self.wire.problem, status=self.wire.status)
+        """Say how the link is; `reason` is why the last request failed, where it did, also once it is left."""
+        return LinkReport(is_open=not self.reason, reason=self.wire.problem or self.reason, status=self.wire.status)
 
     # What the SDK's client does with the stream to the server
 
