@@ -15,7 +15,7 @@ from mcp.types import CONNECTION_CLOSED
 from massgen_core.api import Context, Event, McpCall, ToolAnnotations, clean_line
 from massgen_mcp_client.connection import Session, final_report
 from massgen_mcp_client.events import CallCalled, CallCancelled, CallProgressed, CallRetried, CallReturned, ErrorRaised, PerformanceMeasured
-from massgen_mcp_client.faults import McpFault, ended, leaf
+from massgen_mcp_client.faults import McpFault, about, ended, leaf
 from massgen_mcp_client.retry import delays, may_repeat
 from massgen_mcp_client.tap import CURRENT, Operation, size
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Caller", "Request", "request"]
 
 SESSION_LOST = -32600
+# Whoever asks for more patience than this gets none: the model is told, and may come back.
+LONGEST_WAIT = 60.0
 UNAVAILABLE = frozenset({429, 500, 502, 503, 504})
 
 
@@ -102,6 +104,7 @@ async def request(server: Server, wanted: Request) -> dict[str, Any]:
     began = time.monotonic()
     config = server.config
     operation = server.operation(wanted.caller)
+    operation.main = wanted.method
     operation.total = anyio.current_time() + config.call_total_seconds
     run = _Run(server, wanted, operation)
     sent = size(wanted.arguments)
@@ -173,28 +176,29 @@ async def _around(run: _Run) -> dict[str, Any]:
 async def _attempts(run: _Run) -> dict[str, Any]:
     """Try, and try again where that is safe and may help."""
     server, waits = run.server, None
-    while True:
-        permit = server.permit()
-        run.attempts += 1
-        try:
-            result = await _once(run)
-        except McpFault as fault:
-            server.report(permit, None if fault.kind == "refused" else not fault.counts)
-            if not _is_repeatable(run, fault):
-                raise
-            waits = waits or delays(server.config.retry, server.rng)
-            delay = next(waits, None)
-            if delay is None:
-                raise
-            wanted = run.request
-            run.tell(CallRetried, tool=wanted.name, call=wanted.caller.call, attempt=run.attempts + 1, delay=delay, reason=clean_line(str(fault)))
+    # One permit for all attempts: the breaker counts what agents asked for, not how often we tried.
+    permit = server.permit()
+    is_well: bool | None = None
+    try:
+        while True:
+            run.attempts += 1
+            try:
+                result = await _once(run)
+                is_well = True
+                return result
+            except McpFault as fault:
+                is_well = None if fault.kind == "refused" else not fault.counts
+                waits = waits or delays(server.config.retry, server.rng)
+                delay = next(waits, None) if _is_repeatable(run, fault) else None
+                if delay is None or (fault.retry_after or 0.0) > LONGEST_WAIT:
+                    raise
+                delay = max(delay, fault.retry_after or 0.0)
+                wanted = run.request
+                reason = clean_line(str(fault))
+                run.tell(CallRetried, tool=wanted.name, call=wanted.caller.call, attempt=run.attempts + 1, delay=delay, reason=reason)
             await anyio.sleep(delay)
-        except BaseException:
-            server.report(permit, False if run.late is not None and run.late.counts else None)
-            raise
-        else:
-            server.report(permit, True)
-            return result
+    finally:
+        server.report(permit, False if run.late is not None and run.late.counts else is_well)
 
 
 def _is_repeatable(run: _Run, fault: McpFault) -> bool:
@@ -289,19 +293,19 @@ async def _fault(run: _Run, session: Session, error: MCPError) -> McpFault:
     name, code = server.config.name, error.code
     if code == CONNECTION_CLOSED and (session.tap.has_ended or server.connection.session is not session):
         return ended(name, await final_report(session.link), was_executed=run.operation.was_sent)
-    report = session.link.report()
-    words = {"server": name, "code": code, "report": report}
+    status, wait, was_sent = about(error)
+    words = {"server": name, "code": code, "report": session.link.report(), "retry_after": wait}
     message = clean_line(error.message, 500)
-    if code == SESSION_LOST and (report.status == 404 or "session" in message.lower()):
+    if code == SESSION_LOST and (status == 404 or "session" in message.lower()):
         server.connection.reset(session, f"the server does not know the session any more ({message})")
         text = f"MCP server {name!r} has forgotten its session: {message}"
         return McpFault(text, kind="lost", is_retryable=True, was_executed=False, **words)  # type: ignore[arg-type]
-    if report.status in (401, 403):
-        text = f"MCP server {name!r} refuses the credentials: HTTP {report.status}; a person can log in with: massgen mcp login {name}"
+    if status in (401, 403):
+        text = f"MCP server {name!r} refuses the credentials: HTTP {status}; a person can log in with: massgen mcp login {name}"
         return McpFault(text, kind="auth", counts=True, **words)  # type: ignore[arg-type]
-    if code == CONNECTION_CLOSED or report.status in UNAVAILABLE:
+    if code == CONNECTION_CLOSED or status in UNAVAILABLE:
         text = f"MCP server {name!r} cannot be reached at the moment: {message}"
-        was_executed = report.status not in (429, 503)
+        was_executed = was_sent and status not in (429, 503)
         return McpFault(text, kind="unavailable", is_retryable=True, was_executed=was_executed, counts=True, **words)  # type: ignore[arg-type]
     text = f"{wanted.name!r} of MCP server {name!r} was refused: {message} (code {code})"
     return McpFault(text, kind="protocol", **words)  # type: ignore[arg-type]

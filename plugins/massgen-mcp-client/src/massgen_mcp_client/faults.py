@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from massgen_core.api import LinkReport, MassGenError, ToolFault, clean, clean_line
 
-__all__ = ["FaultKind", "McpFault", "advice", "ended", "leaf", "opening"]
+__all__ = ["FaultKind", "McpFault", "about", "advice", "ended", "leaf", "opening"]
 
 FaultKind: TypeAlias = Literal["connect", "lost", "timeout", "protocol", "refused", "auth", "unavailable"]
 
@@ -42,6 +43,7 @@ class McpFault(ToolFault):
         is_retryable: The same may succeed later.
         was_executed: The server may have begun to carry it out.
         counts: The breaker counts it as a failure of the server.
+        retry_after: Seconds after which the server wants to be asked again; None where it does not say.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class McpFault(ToolFault):
         is_retryable: bool = False,
         was_executed: bool = True,
         counts: bool = False,
+        retry_after: float | None = None,
     ) -> None:
-        self.server, self.kind, self.code, self.report = server, kind, code, report
+        self.server, self.kind, self.code, self.report, self.retry_after = server, kind, code, report, retry_after
         self.is_retryable, self.was_executed, self.counts = is_retryable, was_executed, counts
         super().__init__(message)
 
@@ -84,6 +87,15 @@ def leaf(error: BaseException) -> BaseException:
     return next((inner for inner in leaves if isinstance(inner, MassGenError)), leaves[0])
 
 
+def about(error: BaseException | None) -> tuple[int, float | None, bool]:
+    """Return what a transport says of a request that it answered itself: the HTTP status, when to ask again, and whether it was sent."""
+    data = getattr(error, "data", None)
+    if not isinstance(data, Mapping):
+        return 0, None, True
+    status, wait = data.get("status"), data.get("retry_after")
+    return status if isinstance(status, int) else 0, float(wait) if isinstance(wait, (int, float)) else None, data.get("sent") is not False
+
+
 def advice(text: str) -> str:
     """Return what helps against what a server wrote, or an empty text."""
     return next((help_text for pattern, help_text in _ADVICE if re.search(pattern, text)), "")
@@ -108,7 +120,7 @@ def opening(server: str, error: BaseException | None, report: LinkReport | None,
     cause = leaf(error) if error is not None else None
     if isinstance(cause, McpFault):
         return cause
-    status = report.status if report else 0
+    status = about(cause)[0] or (report.status if report else 0)
     code = getattr(cause, "code", 0) if isinstance(getattr(cause, "code", 0), int) else 0
     words = {"server": server, "report": report, "code": code, "was_executed": False, "counts": True}
     if seconds:

@@ -34,6 +34,7 @@ class Operation:
     Attributes:
         span: W3C span id; also the operation's id in events.
         trace: W3C trace id.
+        main: The protocol's name of the request whose result counts; empty: the last one's. The SDK may list tools in the middle of a call.
         method: The protocol's name of its last request.
         is_modern: That request was of the stateless era.
         is_strict: Parts of the result that the SDK would refuse are dropped one by one.
@@ -51,6 +52,7 @@ class Operation:
 
     span: str
     trace: str
+    main: str = ""
     method: str = ""
     is_modern: bool = False
     is_strict: bool = False
@@ -107,7 +109,7 @@ class Tap:
     ) -> None:
         self.link, self._ended, self._mend = link, ended, mend
         self._framed, self._faulted = framed, faulted
-        self._pending: dict[Any, Operation | None] = {}
+        self._pending: dict[Any, tuple[Operation, str] | None] = {}
         self.greeting: Operation | None = None
         self.last_received = time.monotonic()
         self.has_ended = False
@@ -138,7 +140,7 @@ class Tap:
         message = item.message
         if isinstance(message, JSONRPCRequest):
             operation = CURRENT.get() or self.greeting
-            self._pending[message.id] = operation
+            self._pending[message.id] = (operation, message.method) if operation is not None else None
             if operation is not None:
                 operation.method, operation.is_modern = message.method, is_modern(message.params)
                 operation.was_sent = True
@@ -163,18 +165,20 @@ class Tap:
         self.last_received = time.monotonic()
         message = item.message
         if isinstance(message, JSONRPCResponse):
-            operation = self._answered(message.id)
-            if operation is not None:
-                result = message.result
-                self._mend(operation, result)
-                operation.raw = result
+            found = self._answered(message.id)
+            if found is not None:
+                operation, method = found
+                operation.method = method
+                self._mend(operation, message.result)
+                if operation.main in ("", operation.method):
+                    operation.raw = message.result
         elif isinstance(message, JSONRPCError):
             self._answered(message.id)
         if self._framed is not None:
             self._show("in", message)
         return item
 
-    def _answered(self, request: Any) -> Operation | None:
+    def _answered(self, request: Any) -> tuple[Operation, str] | None:
         if request not in self._pending and isinstance(request, str) and request.isdecimal():
             request = int(request)  # some servers send the id back as text, which the SDK takes too
         return self._pending.pop(request, None)
