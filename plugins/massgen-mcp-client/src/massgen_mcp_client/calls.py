@@ -13,10 +13,10 @@ from mcp import MCPError
 from mcp.types import CONNECTION_CLOSED
 
 from massgen_core.api import Context, Event, McpCall, ToolAnnotations, clean_line
-from massgen_mcp_client.connection import Session, final_report
 from massgen_mcp_client.events import CallCalled, CallCancelled, CallProgressed, CallRetried, CallReturned, ErrorRaised, PerformanceMeasured
 from massgen_mcp_client.faults import McpFault, about, ended, leaf
 from massgen_mcp_client.retry import delays, may_repeat
+from massgen_mcp_client.session import Session, final_report
 from massgen_mcp_client.tap import CURRENT, Operation, size
 
 if TYPE_CHECKING:

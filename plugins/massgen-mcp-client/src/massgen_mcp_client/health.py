@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import mcp.types as wire
 
-from massgen_mcp_client.connection import Session
 from massgen_mcp_client.events import ConnectionProbed
+from massgen_mcp_client.session import Session
 from massgen_mcp_client.tap import CURRENT, Operation
 
 __all__ = ["Health"]

@@ -11,7 +11,7 @@ import attrs
 import mcp.types as wire
 
 from massgen_core.api import MassGenError
-from massgen_mcp_client.connection import Session
+from massgen_mcp_client.session import Session
 from massgen_mcp_client.tap import CURRENT, Operation
 
 __all__ = ["Listing", "What", "list_all"]

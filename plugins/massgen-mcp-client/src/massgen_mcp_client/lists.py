@@ -12,7 +12,6 @@ import mcp.types as wire
 
 from massgen_core.api import MassGenError, clean_line
 from massgen_mcp_client.config import ServerConfig
-from massgen_mcp_client.connection import Session
 from massgen_mcp_client.events import ErrorRaised, McpEvent, PerformanceMeasured, ToolsListed, ToolsRequested
 from massgen_mcp_client.faults import McpFault, leaf
 from massgen_mcp_client.features import LOG_LEVELS
@@ -20,6 +19,7 @@ from massgen_mcp_client.inventory import Inventory
 from massgen_mcp_client.listing import Listing, What, list_all
 from massgen_mcp_client.memory import Memory
 from massgen_mcp_client.retry import delays
+from massgen_mcp_client.session import Session
 from massgen_mcp_client.tap import Operation
 
 __all__ = ["Lists"]

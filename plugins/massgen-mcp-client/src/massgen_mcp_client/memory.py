@@ -11,8 +11,8 @@ from typing import Any
 
 from massgen_mcp_client.cache import DiscoveryCache, Pins, Variant, cache_folder, state_folder
 from massgen_mcp_client.config import ServerConfig
-from massgen_mcp_client.connection import Session
 from massgen_mcp_client.listing import Listing
+from massgen_mcp_client.session import Session
 
 __all__ = ["Memory"]
 

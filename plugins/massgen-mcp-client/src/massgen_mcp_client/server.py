@@ -13,7 +13,7 @@ from massgen_core.api import Context, Link, NoticeGiven, clean, clean_line
 from massgen_mcp_client.breaker import Breaker, Permit
 from massgen_mcp_client.calls import Caller, Request, request
 from massgen_mcp_client.config import ServerConfig
-from massgen_mcp_client.connection import Connection, Session
+from massgen_mcp_client.connection import Connection
 from massgen_mcp_client.events import BreakerChanged, ConnectionFramed, ErrorRaised, McpEvent, ServerLogged
 from massgen_mcp_client.faults import McpFault
 from massgen_mcp_client.features import Features
@@ -22,6 +22,7 @@ from massgen_mcp_client.inventory import Inventory
 from massgen_mcp_client.lists import Lists
 from massgen_mcp_client.memory import Memory
 from massgen_mcp_client.mend import mend
+from massgen_mcp_client.session import Session
 from massgen_mcp_client.tap import Operation, Tap
 
 __all__ = ["Server"]
