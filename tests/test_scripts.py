@@ -33,8 +33,8 @@ def module_of(path: Path) -> ModuleType:
     [
         ([PASSED, PASSED], True, 0, "2 passed, 0 failed, 0 skipped"),
         ([PASSED, FAILED], False, 1, "1 passed, 1 failed, 0 skipped"),
-        ([PASSED, SKIPPED.format("no tmux", "tests/test_a.py:3")], False, 0, "1 passed, 0 failed, 1 skipped"),
-        ([PASSED, SKIPPED.format("no tmux", "tests/test_a.py:3")], True, 1, "1 passed, 1 failed, 0 skipped"),
+        ([PASSED, SKIPPED.format("no zstd", "tests/test_a.py:3")], False, 0, "1 passed, 0 failed, 1 skipped"),
+        ([PASSED, SKIPPED.format("no zstd", "tests/test_a.py:3")], True, 1, "1 passed, 1 failed, 0 skipped"),
         ([PASSED, SKIPPED.format("not in CI: needs a key", "tests/test_a.py:3")], True, 0, "1 passed, 0 failed, 1 skipped"),
         ([PASSED, SKIPPED.format("no images", "src/massgen_testkit/backend.py:3")], True, 0, "1 passed, 0 failed, 1 skipped"),
         ([PASSED, EXPECTED_TO_FAIL], True, 0, "2 passed, 0 failed, 0 skipped"),
@@ -52,6 +52,20 @@ def test_summary(
 
     assert summary.main(0) == code
     assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_summary_forgives_what_another_environment_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test that needs a second plugin is skipped where there is one alone; so is a module as a whole."""
+    summary = module_of(ROOT / "scripts" / "summary.py")
+    skipped = SKIPPED.format("no second plugin", "tests/test_a.py:3")
+    module = '<testcase classname="" name="a"><skipped type="pytest.skip" message="no second plugin">tests/a.py:3: no</skipped></testcase>'
+    (tmp_path / "plugin-one.xml").write_text(SUITE.format(skipped + module), encoding="utf-8")
+    (tmp_path / "lowest.xml").write_text(SUITE.format(PASSED), encoding="utf-8")
+    monkeypatch.setattr(summary, "REPORTS", tmp_path)
+    monkeypatch.setenv("CI", "true")
+
+    assert summary.main(0) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 2 skipped"
 
 
 def test_summary_keeps_the_exit_code_of_tox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
