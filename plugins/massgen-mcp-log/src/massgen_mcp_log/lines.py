@@ -74,6 +74,7 @@ class Plan:
         names: Of the fields on the event, those first whose values come again and again.
         written: The same names in a line.
         stable: How many come first.
+        varying: For each of the others its name in a line, and how its text is treated: `id`, `payload` or empty.
         has_stderr: They may carry what a server wrote to its standard error.
     """
 
@@ -83,6 +84,7 @@ class Plan:
     names: tuple[str, ...]
     written: tuple[str, ...]
     stable: int
+    varying: tuple[tuple[str, str], ...]
     has_stderr: bool
 
 
@@ -101,13 +103,17 @@ def _plan(event: str, names: Sequence[str]) -> Plan:
     operation = event.removeprefix("mcp.")
     first = operation.partition(".")[0]
     ordered = sorted(names, key=lambda name: name not in _STABLE)
+    written = tuple(f"own_{name}" if name in ENVELOPE else _RENAMED.get(name, name) for name in ordered)
+    stable = len(_STABLE.intersection(names))
+    treatments = ("id" if name in IDS else "payload" if name in PAYLOADS else "" for name in ordered[stable:])
     return Plan(
         event,
         operation,
         first if first in CATEGORIES else "execution",
         tuple(ordered),
-        tuple(f"own_{name}" if name in ENVELOPE else _RENAMED.get(name, name) for name in ordered),
-        len(_STABLE.intersection(names)),
+        written,
+        stable,
+        tuple(zip(written[stable:], treatments, strict=True)),
         "stderr" in names or "logger" in names,
     )
 

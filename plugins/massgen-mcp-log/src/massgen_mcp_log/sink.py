@@ -15,7 +15,7 @@ from massgen_core.api import Context, Record, UnknownEvent, clean
 from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import FOLDER, LOG, SERVERS, LineFile, server_name
 from massgen_mcp_log.levels import CONTROL, RANKS, Levels
-from massgen_mcp_log.lines import IDS, PAYLOADS, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
+from massgen_mcp_log.lines import Line, Plan, decode, encode, level_of, plan_of, unknown_plan
 from massgen_mcp_log.people import People
 from massgen_mcp_log.redact import Redaction
 
@@ -50,14 +50,19 @@ class _Fixed:
     file: LineFile | None
 
 
+def _reader(names: tuple[str, ...]) -> _Reader:
+    """Return what reads fields of an event; with fewer than two names, attrgetter returns no tuple."""
+    return attrgetter(*names) if len(names) > 1 else lambda event: tuple(getattr(event, name) for name in names)
+
+
 def _from_data(names: tuple[str, ...]) -> _Reader:
-    return lambda event: ("", "", *map(event.data.get, names))
+    return lambda event: tuple(map(event.data.get, names))
 
 
 def _hashable(names: tuple[str, ...]) -> _Reader:
     def read(event: Any) -> tuple[Any, ...]:
         values = map(event.data.get, names)
-        return ("", "", *(value if value is None or isinstance(value, str | int | float) else str(value) for value in values))
+        return tuple(value if value is None or isinstance(value, str | int | float) else str(value) for value in values)
 
     return read
 
@@ -123,12 +128,7 @@ class McpLog:
             plan = unknown_plan(event)
             return None if plan is None else (plan, _hashable(plan.names[: plan.stable]), _from_data(plan.names[plan.stable :]))
         plan = plan_of(type(event))
-        # With two names and more, and only then, attrgetter returns a tuple.
-        shape = self._shapes[type(event)] = (
-            None
-            if plan is None
-            else (plan, attrgetter("type", "type", *plan.names[: plan.stable]), attrgetter("type", "type", *plan.names[plan.stable :]))
-        )
+        shape = self._shapes[type(event)] = None if plan is None else (plan, _reader(plan.names[: plan.stable]), _reader(plan.names[plan.stable :]))
         return shape
 
     def _take(self, record: Record, plan: Plan, stable: _Reader, varying: _Reader) -> None:
@@ -141,12 +141,11 @@ class McpLog:
         fixed = self._fixed.get((plan.event, record.trace, key))
         if fixed is None:
             fixed = self._fix(plan, key, record.trace)
-        values = varying(event)[2:]
         if plan.has_stderr:
-            self._look_for_stderr(fixed.server, record, dict(zip(plan.names[plan.stable :], values, strict=True)))
+            self._look_for_stderr(fixed.server, record, dict(zip(plan.names[plan.stable :], varying(event), strict=True)))
         if not fixed.is_written:
             return
-        line = self._varied(record, plan, values, with_payloads=fixed.with_payloads)
+        line = self._varied(record, plan.varying, varying(event), with_payloads=fixed.with_payloads)
         tail = encode(line)
         # Once more as a whole: an id could hold what is known to be secret.
         text = tail.decode()
@@ -162,14 +161,14 @@ class McpLog:
 
     def _fix(self, plan: Plan, key: tuple[Any, ...], trace: str) -> _Fixed:
         """Make, and remember, what events with these values of the stable fields have in common."""
-        fields = dict(zip(plan.names[: plan.stable], key[2:], strict=True))
+        fields = dict(zip(plan.names[: plan.stable], key, strict=True))
         level = level_of(plan.operation, fields)
         server, tool = str(fields.get("server") or ""), str(fields.get("tool") or "")
         least = 0 if self._config.debug else self._levels.rank(server, tool, plan.operation)
         line: Line = {"level": level, "category": plan.category, "event": plan.event}
         if trace:
             line["trace"] = trace
-        for written, value in zip(plan.written, key[2:], strict=False):
+        for written, value in zip(plan.written, key, strict=False):
             if value is not None and value != "":
                 line[written] = self._redact.value(value)
         file = self._server(server) if server and RANKS[level] >= least else None
@@ -179,28 +178,28 @@ class McpLog:
         self._fixed[plan.event, trace, key] = made
         return made
 
-    def _varied(self, record: Record, plan: Plan, values: tuple[Any, ...], *, with_payloads: bool) -> Line:
+    def _varied(self, record: Record, fields: tuple[tuple[str, str], ...], values: tuple[Any, ...], *, with_payloads: bool) -> Line:
         """Return the other fields, redacted; what is empty says nothing and is left out."""
-        line: Line = {}
-        if record.span:
-            line["span"] = record.span
+        line: Line = {"span": record.span}
         if record.parent:
             line["parent"] = record.parent
-        for name, written, value in zip(plan.names[plan.stable :], plan.written[plan.stable :], values, strict=True):
+        for (written, treatment), value in zip(fields, values, strict=True):
             kind = type(value)
             if kind is int or kind is float or kind is bool:
                 line[written] = value
             elif kind is str:
                 if not value:
                     continue
-                if name in IDS and len(value) <= _SAFE_SIZE:
+                if treatment == "id" and len(value) <= _SAFE_SIZE:
                     line[written] = value
-                elif name not in PAYLOADS:
+                elif treatment != "payload":
                     line[written] = self._redact(value)
                 elif with_payloads:
                     line[written] = self._cut(self._redact(value), line, written)
             elif value:
                 line[written] = self._redact.value(value, written)
+        if not record.span:
+            del line["span"]
         return line or {"span": ""}
 
     def _cut(self, text: str, line: Line, name: str) -> str:
