@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITE = '<testsuites><testsuite name="pytest" time="1.5">{}</testsuite></testsuites>'
 PASSED = '<testcase classname="a" name="b"/>'
 FAILED = '<testcase classname="a" name="b"><failure message="no"/></testcase>'
-SKIPPED = '<testcase classname="a" name="b"><skipped type="pytest.skip" message="{0}">{1}: {0}</skipped></testcase>'
+SKIPPED = '<testcase classname="a" name="c"><skipped type="pytest.skip" message="{0}">{1}: {0}</skipped></testcase>'
 EXPECTED_TO_FAIL = '<testcase classname="a" name="b"><skipped type="pytest.xfail" message="known"/></testcase>'
 
 
@@ -57,7 +57,7 @@ def test_summary(
 def test_summary_forgives_what_another_environment_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A test that needs a second plugin is skipped where there is one alone; so is a module as a whole."""
     summary = module_of(ROOT / "scripts" / "summary.py")
-    skipped = SKIPPED.format("no second plugin", "tests/test_a.py:3")
+    skipped = SKIPPED.format("no second plugin", "tests/test_a.py:3").replace('"c"', '"b"')
     module = '<testcase classname="" name="a"><skipped type="pytest.skip" message="no second plugin">tests/a.py:3: no</skipped></testcase>'
     (tmp_path / "plugin-one.xml").write_text(SUITE.format(skipped + module), encoding="utf-8")
     (tmp_path / "lowest.xml").write_text(SUITE.format(PASSED), encoding="utf-8")
