@@ -13,6 +13,14 @@ import pytest
 from massgen_testkit.project import Project, Result
 
 PEER = Path(__file__).with_name("peer.py")
+# These start no server.
+ALONE = {"test_edit.py", "test_imports.py"}
+
+
+@pytest.fixture(autouse=True)
+def _a_transport(request: pytest.FixtureRequest) -> None:
+    if request.path.name not in ALONE:
+        pytest.importorskip("massgen_mcp_stdio", reason="servers of this machine are reached by massgen-mcp-stdio")
 
 
 @attrs.frozen
