@@ -1,4 +1,5 @@
 """Makes `python -m massgen_core` the command `massgen`."""
+
 from __future__ import annotations
 
 import sys
