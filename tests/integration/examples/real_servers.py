@@ -17,7 +17,7 @@ from pathlib import Path
 
 import attrs
 
-__all__ = ["SERVERS", "NotInstalled", "RealServer", "installed", "shims"]
+__all__ = ["SERVERS", "TOO_OLD", "NotInstalled", "RealServer", "installed", "shims"]
 
 SECONDS = 300
 
@@ -35,12 +35,14 @@ class RealServer:
         version: The one that is tested.
         program: The program that it installs, where that has another name.
         beside: What is installed beside it.
+        variant: Told apart from the same package with something else beside it.
     """
 
     package: str
     version: str
     program: str = ""
     beside: tuple[str, ...] = ()
+    variant: str = ""
 
     @property
     def is_npm(self) -> bool:
@@ -48,7 +50,7 @@ class RealServer:
 
     @property
     def folder(self) -> Path:
-        name = re.sub(r"[^a-z0-9.-]+", "-", f"{self.package.lstrip('@')}-{self.version}")
+        name = re.sub(r"[^a-z0-9.-]+", "-", f"{self.package.lstrip('@')}-{self.version}{self.variant}")
         return cache() / ("npm" if self.is_npm else "python") / name
 
     @property
@@ -70,6 +72,8 @@ SERVERS: Mapping[str, RealServer] = {
         RealServer(package="x-twitter-mcp", version="0.1.15", program="x-twitter-mcp-server"),
     )
 }
+# It does not start: it was written for version 1 of the library.
+TOO_OLD = RealServer(package="paper-search-mcp", version="0.1.4", beside=("mcp>=2,<3",), variant="-too-old")
 
 
 def cache() -> Path:
@@ -77,13 +81,13 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "massgen-tests", "mcp")
 
 
-def installed(package: str) -> RealServer:
+def installed(wanted: str | RealServer) -> RealServer:
     """Return a server that is there, installed now if need be.
 
     Raises:
         NotInstalled: It cannot be.
     """
-    server = SERVERS[package]
+    server = SERVERS[wanted] if isinstance(wanted, str) else wanted
     if (server.folder / "complete").is_file():
         return server
     with _alone():

@@ -101,3 +101,13 @@ def test_a_wrong_section_is_the_first_thing_that_is_said(desk: Callable[..., Any
     assert "massgen.yaml" in done.stdout
     assert "did you mean `lazy`?" in done.stdout
     assert "ok      tools: 1" in done.stdout
+
+
+def test_a_transport_that_nobody_provides(desk: Callable[..., Any]) -> None:
+    """Those that are there are named; no distribution is made up."""
+    done = desk({"odd": {"type": "pigeon", "loft": "x"}}).mcp("doctor", "odd")
+
+    assert done.exit_code == 1
+    assert "no installed plugin provides the transport 'pigeon'" in done.stdout
+    assert "pip install" not in done.stdout
+    assert "stdio" in done.stdout

@@ -102,7 +102,10 @@ def _transport(app: App, config: ServerConfig) -> Iterator[Check]:
     name = config.transport
     if name in app.plugins.names("transport"):
         return
-    remedy = f"pip install {_TRANSPORTS.get(name, f'massgen-mcp-{name}')}"
+    # Nothing is proposed for installation that is not known to exist.
+    remedy = (
+        f"pip install {_TRANSPORTS[name]}" if name in _TRANSPORTS else f"write one of these as its type: {', '.join(app.plugins.names('transport'))}"
+    )
     yield Check(what="transport", state="failed", text=f"no installed plugin provides the transport {name!r}", remedies=(remedy,))
 
 
