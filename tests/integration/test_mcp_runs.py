@@ -105,6 +105,21 @@ def test_a_run_goes_on_without_a_server(conduct: Any) -> None:
     assert not of(journal, "tool.returned")[0]["result"]["is_error"]
 
 
+def test_new_tools_can_be_called_in_the_same_turn(conduct: Any) -> None:
+    """A server that changes its tools in the middle of a turn changes what the model can call next."""
+    calls = [{"name": f"mcp__peer__{name}", "arguments": {"do": do}} for name, do in (("act", "change"), ("act", "echo"), ("new", "echo"))]
+    document = config({"peer": server("changing")}, *calls)
+    document["agents"][0]["backend"]["steps"][1]["delay"] = 1.0
+    result, journal = conduct(document)
+
+    result.check()
+    assert [(one["tool"], one["result"]["is_error"]) for one in of(journal, "tool.returned")] == [
+        ("mcp__peer__act", False),
+        ("mcp__peer__act", False),
+        ("mcp__peer__new", False),
+    ]
+
+
 def test_permissions_are_those_of_the_tool_that_is_really_called(conduct: Any) -> None:
     """With a search in between, a tool that is denied stays denied."""
     calls = [

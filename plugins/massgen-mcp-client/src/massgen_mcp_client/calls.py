@@ -279,7 +279,8 @@ async def _read(run: _Run, session: Session, error: BaseException) -> dict[str, 
         raise await _fault(run, session, error) from None
     if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError | anyio.EndOfStream):
         raise ended(name, await final_report(session.link), was_executed=operation.was_sent) from None
-    if operation.raw is not None and isinstance(error, RuntimeError | ValueError):
+    is_asking = isinstance(operation.raw, dict) and operation.raw.get("resultType") == "input_required"
+    if operation.raw is not None and not is_asking and isinstance(error, RuntimeError | ValueError):
         # The result came and is not what the protocol or the tool's own schema says: the model may still use it.
         reason = clean_line(str(error), 300)
         run.tell(ErrorRaised, kind="protocol", message=f"a result is not what was promised: {reason}", tool=run.request.name)

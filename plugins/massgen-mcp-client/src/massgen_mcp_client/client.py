@@ -41,7 +41,8 @@ async def open_servers(config: McpConfig, context: Context, memory: Memory | Non
     from massgen_mcp_client.memory import Memory  # noqa: PLC0415 - with servers only
 
     kept = memory or Memory.of_user()
-    servers = [await _shared(section.placed(context.workspace), section, context, kept) for section in config.servers]
+    every: set[Server] = await context.share(("mcp", "all"), _nobody)
+    servers = [await _shared(section.placed(context.workspace), section, context, kept, every) for section in config.servers]
     async with anyio.create_task_group() as tasks:
         for server in servers:
             if not (server.config.lazy and server.inventory.is_known):
@@ -59,9 +60,10 @@ def _import() -> None:
     pass
 
 
-async def _shared(config: ServerConfig, section: ServerConfig, context: Context, memory: Memory) -> Server:
+async def _shared(config: ServerConfig, section: ServerConfig, context: Context, memory: Memory, every: set[Server]) -> Server:
     is_shared = config.shared and not section.carries_workspace
-    made: Server = await context.share(_key(config, "" if is_shared else context.agent), partial(_opened, config, context, memory, is_shared))
+    opener = partial(_opened, config, context, memory, every, is_shared=is_shared)
+    made: Server = await context.share(_key(config, "" if is_shared else context.agent), opener)
     return made
 
 
@@ -76,12 +78,22 @@ def _key(config: ServerConfig, agent: str) -> tuple[str, str, str]:
 
 
 @asynccontextmanager
-async def _opened(config: ServerConfig, context: Context, memory: Memory, is_shared: bool) -> AsyncIterator[Server]:
+async def _nobody() -> AsyncIterator[set[Server]]:
+    """Yield the set of a run's servers."""
+    yield set()
+
+
+@asynccontextmanager
+async def _opened(config: ServerConfig, context: Context, memory: Memory, every: set[Server], *, is_shared: bool) -> AsyncIterator[Server]:
     from massgen_mcp_client.server import Server  # noqa: PLC0415 - with servers only
 
     server = Server(config, context, memory, is_shared=is_shared)
+    every.add(server)
     context.start(server.connection.run)
     try:
         yield server
     finally:
-        await server.close("the run ended")
+        # What is opened is closed one by one: the first one begins for all, so that closing takes as long as the slowest.
+        for one in every:
+            one.connection.stop("the run ended")
+        await server.close()

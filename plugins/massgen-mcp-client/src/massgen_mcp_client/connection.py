@@ -120,8 +120,8 @@ class Connection:
             life.reason = reason
             self._over(life)
 
-    async def close(self, reason: str = "") -> None:
-        """Close it for good, within bounds. May be called from any task, at any time, again and again."""
+    def stop(self, reason: str = "") -> None:
+        """Begin to close it for good, and do not wait for that."""
         self._reason = self._reason or reason
         self._stop.set()
         self._wanted.set()
@@ -131,6 +131,10 @@ class Connection:
             if life.session is None:
                 life.scope.cancel()
             self._over(life)
+
+    async def close(self, reason: str = "") -> None:
+        """Close it for good, within bounds. May be called from any task, at any time, again and again."""
+        self.stop(reason)
         if not self._owner or anyio.get_current_task().id == self._owner:
             return
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):

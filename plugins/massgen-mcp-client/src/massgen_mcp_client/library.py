@@ -128,4 +128,6 @@ async def opened(servers: Sequence[ServerConfig] | McpConfig, context: Context, 
         yield tuple(OpenServer(server, context) for server in made)
     finally:
         for server in made:
-            await server.close("done")
+            server.connection.stop("done")
+        for server in made:
+            await server.close()

@@ -152,7 +152,7 @@ def _status(servers: Mapping[str, Server]) -> Offer:
 async def _try(servers: Mapping[str, Server], use: ToolUse, _: Caller) -> ToolResult:
     async with anyio.create_task_group() as tasks:
         for server in servers.values():
-            tasks.start_soon(server.opened)
+            tasks.start_soon(partial(server.opened, again=True))
     lines = [
         f"{name}: {clean(str(server.fault)) if server.fault else f'it is there, with {len(server.inventory.tools)} tools'}"
         for name, server in servers.items()

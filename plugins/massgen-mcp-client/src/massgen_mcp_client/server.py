@@ -66,8 +66,14 @@ class Server:
 
     # For agents
 
-    async def opened(self) -> McpFault | None:
-        """Connect and list, and return why that is not possible; None where it is."""
+    async def opened(self, *, again: bool = False) -> McpFault | None:
+        """Connect and list, and return why that is not possible; None where it is.
+
+        Args:
+            again: Also where it failed before: otherwise each agent would wait once more for a server that is broken.
+        """
+        if self.fault is not None and not again:
+            return self.fault
         limit = self.config.connect_seconds + self.config.call_idle_seconds
         with anyio.move_on_after(limit):
             try:

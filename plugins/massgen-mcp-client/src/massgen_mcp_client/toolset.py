@@ -13,7 +13,6 @@ import anyio
 from massgen_core.api import Context, NoticeGiven, Text, Tool, ToolCall, ToolResult, ToolUse, clean_line
 from massgen_mcp_client.config import McpConfig, McpOptions
 from massgen_mcp_client.names import NameCollision, merge
-from massgen_mcp_client.servers import read_servers
 
 if TYPE_CHECKING:
     from massgen_mcp_client.inventory import ServerTool
@@ -28,10 +27,9 @@ async def open_mcp(options: McpOptions, context: Context) -> AsyncIterator[McpTo
     """Open the servers of a section and yield their tools.
 
     Raises:
-        ConfigProblems: The section is wrong.
         NameCollision: Two tools would have one name.
     """
-    config = read_servers(options)
+    config = options.config
     for note in config.notes:
         context.emit(NoticeGiven(level="info", text=note, agent=context.agent))
     if not config.servers:

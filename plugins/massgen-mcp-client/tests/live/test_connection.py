@@ -183,7 +183,7 @@ async def test_close_from_anywhere_at_any_time(context: Any, section: Section, t
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(open_servers, McpConfig(servers=(section("stuck"),)), context)
                 await reached.wait()
-                (server,) = [made for key, made in context._shared.items() if "stuck" in key[2]]
+                (server,) = [made for made in context._shared["mcp", "all"] if made.config.name == "stuck"]
                 began = time.monotonic()
                 await server.close()
                 assert time.monotonic() - began < 1
@@ -227,6 +227,29 @@ async def test_a_server_that_ignores_its_end_does_not_hold_anybody(context: Any,
 
         assert time.monotonic() - began < 3
     await leaks.none_since(before)
+
+
+async def test_many_stubborn_servers_are_closed_at_once(context: Any, section: Section, leaks: Leaks) -> None:
+    """Closing takes as long as the slowest, not as long as all together."""
+    before = leaks.held()
+    async with served(context, *(section(program="stubborn", name=f"s{number}") for number in range(5))) as servers:
+        assert [server.fault for server in servers] == [None] * 5
+        began = time.monotonic()
+    assert time.monotonic() - began < 4
+    await leaks.none_since(before)
+
+
+async def test_a_broken_server_is_not_waited_for_again(context: Any, section: Section, transports: Any) -> None:
+    """The next agent with the same section learns at once that it is broken."""
+    config = McpConfig(servers=(section(program="mute", connect_seconds=0.3),))
+    with anyio.fail_after(20):
+        async with context:
+            await open_servers(config, context)
+            made = len(transports.wires)
+            began = time.monotonic()
+            (server,) = await open_servers(config, context.of("b"))
+            assert server.fault is not None
+            assert (len(transports.wires), time.monotonic() - began < 0.2) == (made, True)
 
 
 async def test_kill_in_the_middle_of_a_call(context: Any, section: Section, records: Any, until: Any) -> None:

@@ -168,6 +168,8 @@ class PluginSuite(Suite):
         assert attrs.has(config), f"{config.__name__} must be an attrs class"
         assert config.__setattr__ is not object.__setattr__, f"{config.__name__} must be frozen: @attrs.frozen(kw_only=True)"
         for field in attrs.fields(config):
+            if not field.init:  # made of the others; nobody writes it
+                continue
             assert field.kw_only, f"{config.__name__}.{field.name}: @attrs.frozen(kw_only=True)"
             assert str(field.metadata.get("help", "")).strip(), f"{config.__name__}.{field.name} has no metadata={{'help': ...}}"
 
