@@ -85,10 +85,10 @@ class Transports:
 
             def cut() -> None:
                 wire.state = LinkReport(is_open=False, reason="the wire was cut")
-                tasks.cancel_scope.cancel()
+                to_client.close()
 
             tasks.start_soon(serve)
-            wire.cut = lambda: (setattr(wire, "state", LinkReport(is_open=False, reason="the wire was cut")), to_client.close())[0]
+            wire.cut = cut
             try:
                 yield wire
             except Exception as error:  # raised again below
@@ -103,9 +103,6 @@ class Transports:
 
     @asynccontextmanager
     async def _program(self, options: Mapping[str, Any]) -> AsyncIterator[Link]:
-        from mcp.shared.message import SessionMessage  # noqa: PLC0415
-        from mcp_types import jsonrpc_message_adapter  # noqa: PLC0415
-
         argv = [options["command"], *options.get("args", ())]
         process = await anyio.open_process(argv, env={**os.environ, **options.get("env", {})})
         to_client, read = anyio.create_memory_object_stream[Any](0)
@@ -114,32 +111,19 @@ class Transports:
         self.wires.append(wire)
         self.open_now += 1
         assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
-
-        async def reading() -> None:
-            rest = b""
-            with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-                async with to_client:
-                    async for chunk in stdout:
-                        *lines, rest = (rest + chunk).split(b"\n")
-                        for line in lines:
-                            try:
-                                item: Any = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-                            except ValueError as error:
-                                item = error
-                            await to_client.send(item)
-                    with anyio.move_on_after(0.05):
-                        await process.wait()
+        stdin = process.stdin
 
         async def writing() -> None:
             with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
                 async for item in from_client:
                     await stdin.send(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
 
+        async def reading() -> None:
+            await _read(process, to_client)
+
         async def complaining() -> None:
-            async for chunk in stderr:
+            assert process.stderr is not None
+            async for chunk in process.stderr:
                 wire.stderr.extend(chunk)
 
         failure: Exception | None = None
@@ -165,6 +149,27 @@ class Transports:
                     stream.close()
         if failure is not None:
             raise failure
+
+
+async def _read(process: anyio.abc.Process, to_client: Any) -> None:
+    """Pass on what a program writes, line by line, until it ends."""
+    from mcp.shared.message import SessionMessage  # noqa: PLC0415
+    from mcp_types import jsonrpc_message_adapter  # noqa: PLC0415
+
+    assert process.stdout is not None
+    rest = b""
+    with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+        async with to_client:
+            async for chunk in process.stdout:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    try:
+                        item: Any = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+                    except ValueError as error:
+                        item = error
+                    await to_client.send(item)
+            with anyio.move_on_after(0.05):
+                await process.wait()
 
 
 @attrs.define
