@@ -1,0 +1,1 @@
+"""A backend for every server that speaks the Chat Completions protocol."""

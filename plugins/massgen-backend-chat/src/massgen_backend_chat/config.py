@@ -1,0 +1,123 @@
+"""The options of the backend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import attrs
+
+from massgen_backend_chat.presets import PRESETS, UNKNOWN, Preset
+from massgen_core.api import ConfigProblem
+
+__all__ = ["OWN_FIELDS", "ChatConfig"]
+
+OWN_FIELDS = frozenset({"messages", "model", "n", "stream", "tools"})  # what the backend itself must say
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
+_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
+
+
+def _help(text: str, default: Any) -> Any:
+    return attrs.field(default=default, metadata={"help": text})
+
+
+def _mapping(text: str) -> Any:
+    return attrs.field(factory=dict, metadata={"help": text})
+
+
+@attrs.frozen(kw_only=True)
+class ChatConfig:
+    """Which server, with which key, and what it wants said differently."""
+
+    preset: str = _help(f"a known provider: {', '.join(PRESETS)}", "")
+    base_url: str = _help("the server's address, to which /chat/completions is appended; unset: the preset's", "")
+    key: str = _help("a reference to the key, for instance env:GROQ_API_KEY; unset: the preset's variable at the preset's address, else none", "")
+    headers: Mapping[str, str] = _mapping("further headers of each request; no keys")
+    query: Mapping[str, str] = _mapping("query parameters of each request, for instance api-version")
+    extra_body: Mapping[str, Any] = _mapping("further fields of each request, as they are")
+    organization: str = _help("OpenAI's organization", "")
+    project: str = _help("OpenAI's project", "")
+    connect_seconds: float = attrs.field(
+        default=10.0, validator=attrs.validators.gt(0), metadata={"help": "seconds in which a connection must be made"}
+    )
+    idle_seconds: float | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.gt(0)),
+        metadata={"help": "seconds of silence after which a call is given up; unset: model_idle_seconds of the run"},
+    )
+    max_tokens_field: Literal["", "max_tokens", "max_completion_tokens"] = _help("what the limit of tokens is called; unset: the preset's word", "")
+    stream_usage: bool | None = _help("ask for the usage with stream_options; unset: as the preset says", None)
+    tools: bool | None = _help("the model takes tools; unset: as the preset says", None)
+    forced_tools: bool | None = _help("a tool can be demanded; otherwise tool_choice is auto; unset: as the preset says", None)
+    files: bool | None = _help("the model takes files as parts; unset: as the preset says", None)
+    effort: Literal["", "word", "thinking", "enable_thinking", "none"] = _help("how a reasoning effort is said; unset: as the preset says", "")
+    schema: Literal["", "json_schema", "json_object", "none"] = _help("how a schema for the text is said; unset: as the preset says", "")
+
+    def __attrs_post_init__(self) -> None:
+        if self.preset and self.preset not in PRESETS:
+            near = get_close_matches(self.preset, PRESETS, n=1)
+            said = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigProblem(
+                f"no preset {self.preset!r}{said} Presets: {', '.join(PRESETS)}. Any other server: base_url",
+                path="preset",
+                allowed=tuple(PRESETS),
+                nearest=near[0] if near else "",
+            )
+        if not self.base_url and not self.known.base_url:
+            what = f"preset {self.preset!r} has no address of its own" if self.preset else "no server is named"
+            example = "https://NAME.openai.azure.com/openai/v1" if self.preset == "azure" else "http://localhost:8080/v1"
+            raise ConfigProblem(f"{what}; give a base_url, for instance {example}{'' if self.preset else ', or a preset'}", path="base_url")
+        self._check_address()
+        if self.key and not _REFERENCE.match(self.key):
+            # The value may be a key: it must not be shown.
+            raise ConfigProblem("a key is named by a reference and never written here; for instance env:GROQ_API_KEY", path="key")
+        for name in self.headers:
+            if name.lower() in _SECRET_HEADERS:
+                raise ConfigProblem(f"the header {name!r} would hold a secret; use `key` with a reference instead", path="headers")
+        for name in self.extra_body:
+            if name in OWN_FIELDS:
+                raise ConfigProblem(f"{name!r} is said by the backend itself and cannot be replaced", path="extra_body")
+
+    def _check_address(self) -> None:
+        if not self.base_url:
+            return
+        try:
+            parts = urlsplit(self.base_url)
+            is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_right = False
+        if not is_right:
+            raise ConfigProblem("base_url must be an address like https://example.org/v1", path="base_url")
+        if parts.username is not None or parts.password is not None:
+            raise ConfigProblem("base_url must not hold a user or a password; use `key`", path="base_url")
+        if parts.query or parts.fragment:
+            raise ConfigProblem("base_url must not hold a query; use `query`", path="base_url")
+
+    @property
+    def known(self) -> Preset:
+        """What is known of the server, with the options that correct it."""
+        preset = PRESETS[self.preset] if self.preset else UNKNOWN
+        own = {"tools": self.tools, "forced_tools": self.forced_tools, "files": self.files, "stream_usage": self.stream_usage}
+        words = {"max_tokens": self.max_tokens_field, "effort": self.effort, "schema": self.schema}
+        changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+        changes.update({name: value for name, value in words.items() if value})
+        return attrs.evolve(preset, **changes)
+
+    @property
+    def address(self) -> str:
+        """Where requests go."""
+        return (self.base_url or self.known.base_url).rstrip("/") + "/chat/completions"
+
+    @property
+    def reference(self) -> str:
+        """The reference to the key, empty where none is sent.
+
+        The preset's key is not sent to an address that the preset does not know.
+        """
+        known = self.known
+        if self.key or not known.key:
+            return self.key
+        return f"env:{known.key}" if not self.base_url or self.base_url.rstrip("/") == known.base_url or not known.base_url else ""

@@ -1,0 +1,22 @@
+"""What this distribution provides."""
+
+from __future__ import annotations
+
+from massgen_backend_chat.config import ChatConfig
+from massgen_core.api import BackendSpec, Capabilities, hookimpl
+
+__all__ = ["massgen_backends"]
+
+
+@hookimpl
+def massgen_backends() -> list[BackendSpec]:
+    """Provide the backend `chat`."""
+    return [
+        BackendSpec(
+            name="chat",
+            summary="any server that speaks Chat Completions: by preset, or by its address",
+            factory="massgen_backend_chat.backend:open_backend",
+            config=ChatConfig,
+            capabilities=Capabilities(images=True, files=True, reasoning=True, response_schema=True),
+        )
+    ]
