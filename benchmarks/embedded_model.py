@@ -11,6 +11,7 @@ clock; on a busy machine only the former mean something.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -72,9 +73,19 @@ class Tally:
     wrong: list[str] = attrs.field(factory=list)
 
 
+def cpu_of(backend: LocalBackend) -> float:
+    """Return the CPU seconds so far of this process and of those that hold models."""
+    total = time.process_time()
+    for engine in backend._engines.values():
+        if engine._process is not None:
+            fields = Path(f"/proc/{engine._process.id}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
 async def ask(backend: LocalBackend, request: ModelRequest, tally: Tally) -> tuple[str, dict[str, str], str]:
     """Return the text, and the arguments and the name of the call."""
-    text, arguments, name, cpu, began = "", "", "", time.process_time(), time.perf_counter()
+    text, arguments, name, cpu, began = "", "", "", cpu_of(backend), time.perf_counter()
     async with backend.respond(request) as stream:
         async for chunk in stream:
             if isinstance(chunk, TextChunk):
@@ -84,7 +95,7 @@ async def ask(backend: LocalBackend, request: ModelRequest, tally: Tally) -> tup
             elif isinstance(chunk, UsageChunk):
                 used = chunk.usage.output
     tally.tokens += used
-    tally.cpu += time.process_time() - cpu
+    tally.cpu += cpu_of(backend) - cpu
     tally.seconds += time.perf_counter() - began
     return text, json.loads(arguments or "{}"), name
 
@@ -142,8 +153,8 @@ def main(models: list[str]) -> None:
             print(f"{model}: {purpose} right {tally.right} of {len(items)}; {cost}", flush=True)
             for line in tally.wrong:
                 print(f"    {line}", flush=True)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"{model}: peak memory of this process so far {peak:.2f} GB", flush=True)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        print(f"{model}: peak memory of the model's process {peak:.2f} GB", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +25,7 @@ from massgen_backend_local.store import find, models_folder
 from massgen_core.api import (
     BackendFault,
     Chunk,
+    ConnectionLost,
     ContextTooLong,
     Message,
     ModelMissing,
@@ -38,6 +39,7 @@ from massgen_core.api import (
     Usage,
     UsageChunk,
 )
+from massgen_testkit import Leaks
 
 pytestmark = pytest.mark.anyio
 
@@ -172,23 +174,33 @@ async def test_agents_share_one_model(make: Callable[..., ModelRequest], tiny: s
     assert not shared._thread.is_alive()
 
 
-def resident_mib() -> float:
-    status = Path("/proc/self/status")
-    if not status.exists():
-        pytest.skip("this system does not tell how much memory a process has")
-    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
-
-
-async def test_freed_memory_is_given_back(make: Callable[..., ModelRequest]) -> None:
-    """Opening and closing again and again does not grow."""
-    sizes = []
-    for _ in range(4):
+async def test_nothing_is_left_of_a_closed_model(make: Callable[..., ModelRequest], leaks: Leaks) -> None:
+    """Threads, processes and descriptors of a model go with it, however often it is opened; loading can be broken off."""
+    async with opened() as backend:
+        await hear(backend, make())
+    before = leaks.held()
+    for _ in range(3):
         async with opened() as backend:
             await hear(backend, make())
-        gc.collect()
-        sizes.append(resident_mib())
+        async with opened() as backend:
+            with anyio.move_on_after(0.05):
+                await hear(backend, make())
 
-    assert sizes[3] - sizes[1] < 60, f"MiB after each: {sizes}"
+    await leaks.none_since(before)
+
+
+async def test_a_model_that_dies_is_loaded_again(make: Callable[..., ModelRequest], tiny: str) -> None:
+    """When the system ends the model's process the call fails in a way that may be tried again, and the next try works."""
+    async with opened() as backend:
+        async with backend.respond(make(sampling=Sampling(max_tokens=3000), **ENDLESS)) as stream:
+            await anext(stream)
+            process = backend._engines[find(tiny, models_folder())]._process
+            assert process is not None
+            os.kill(process.id, signal.SIGKILL)
+            with pytest.raises(ConnectionLost, match=r"ended by itself \(signal 9\); perhaps the machine ran out of memory"):
+                async for _ in stream:
+                    pass
+        assert text_of(await hear(backend, make()))
 
 
 async def test_agents_take_turns(make: Callable[..., ModelRequest]) -> None:
@@ -257,7 +269,7 @@ async def test_leaving_while_the_question_is_read(make: Callable[..., ModelReque
 
 
 async def test_the_event_loop_runs_on(make: Callable[..., ModelRequest]) -> None:
-    """While a model is loaded, reads and writes, nine and ninety of a hundred ticks are less than 50 ms late."""
+    """While a model is loaded, reads, writes and is freed, the loop is less than 50 ms late 99 times of 100, and never stands still."""
 
     async def lags() -> list[float]:
         late: list[float] = []
@@ -272,17 +284,19 @@ async def test_the_event_loop_runs_on(make: Callable[..., ModelRequest]) -> None
             group.start_soon(tick)
             async with opened() as backend:
                 await hear(backend, make("word " * 200, sampling=Sampling(max_tokens=150), **ENDLESS))
+            await anyio.sleep(0.02)
             group.cancel_scope.cancel()
         return sorted(late)
 
     worst = []
-    # A machine that others use delays ticks too: the best of five tries is the model's own doing.
+    # A machine that others use delays ticks too: the best of five tries is the model's own doing. The longest stall counts as well, since a loop that
+    # stands still for a second is one late tick among hundreds.
     for _ in range(5):
         late = await lags()
-        worst.append(late[int(len(late) * 0.99)])
-        if worst[-1] < 0.05:
+        worst.append((late[int(len(late) * 0.99)], late[-1]))
+        if worst[-1][0] < 0.05 and worst[-1][1] < 0.15:
             return
-    pytest.fail(f"99th percentiles of lag in seconds: {worst}")
+    pytest.fail(f"99th percentile and maximum of lag in seconds: {worst}")
 
 
 async def test_a_call_that_waits_shows_that_it_lives(make: Callable[..., ModelRequest], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,9 +359,8 @@ def test_nothing_but_the_loopback_interface_is_used(tiny: str) -> None:
         "    assert not isinstance(address, tuple) or address[0] == '127.0.0.1', address\n"
         "    return real(self, address)\n"
         "socket.socket.connect = connect\n"
-        "from massgen_backend_local import engine\n"
-        "from pathlib import Path\n"
-        "server = engine.load(engine.Settings(path=Path(sys.argv[1])))\n"
+        "from massgen_backend_local.worker import load\n"
+        "server = load(sys.argv[1], 1, 512, 32)\n"
         "assert server.listening_address.startswith('http://127.0.0.1:'), server.listening_address\n"
         "for path in ('/v1/models', '/props', '/slots', '/v1/chat/completions'):\n"
         "    try:\n"
@@ -384,3 +397,37 @@ def test_a_program_that_does_not_close_ends_all_the_same(tiny: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_model_goes_with_a_program_that_is_killed(tiny: str) -> None:
+    """`kill -9` of the program leaves no process with a gigabyte behind."""
+    program = (
+        "import anyio, os, signal\n"
+        "from massgen_backend_local.backend import LocalBackend\n"
+        "from massgen_backend_local.config import LocalConfig\n"
+        "from massgen_core.api import Message, ModelRequest\n"
+        "async def main():\n"
+        "    backend = LocalBackend(LocalConfig())\n"
+        f"    async with backend.respond(ModelRequest(model={tiny!r}, messages=(Message.of('user', 'Tell a story'),))) as stream:\n"
+        "        await anext(stream)\n"
+        "        (engine,) = backend._engines.values()\n"
+        "        print(engine._process.id, flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "anyio.run(main)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    worker = int(done.stdout)
+
+    deadline = time.monotonic() + 10
+    while is_running(worker):
+        assert time.monotonic() < deadline, "the model's process still runs"
+        time.sleep(0.05)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,4 +1,4 @@
-"""The local backend is a backend like any other, as far as a model inside the process can play a provider."""
+"""The local backend is a backend like any other, as far as a model can play a provider."""
 
 from __future__ import annotations
 

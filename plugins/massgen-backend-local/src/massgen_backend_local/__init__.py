@@ -1,1 +1,1 @@
-"""The backend `local`: a language model inside this process."""
+"""The backend `local`: a language model on this machine."""

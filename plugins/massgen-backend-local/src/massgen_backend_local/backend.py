@@ -44,7 +44,7 @@ async def open_backend(config: LocalConfig | None, context: Context) -> AsyncIte
 
 
 class LocalBackend:
-    """Answers with models inside this process. Agents of one process that use the same model and options share it, and take turns."""
+    """Answers with models of this machine. Agents of one program that use the same model and options share it, and take turns."""
 
     def __init__(self, config: LocalConfig) -> None:
         self._config = config

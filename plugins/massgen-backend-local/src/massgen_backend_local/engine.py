@@ -1,16 +1,16 @@
-"""A loaded model: one thread of its own loads it, answers one call after the other, and frees it.
+"""A loaded model: a process that holds it, a thread that speaks with the process, and the queue of those who want it.
 
-Event loops never wait for it. Everything that computes is in that thread; what comes of it is handed to the loop that asked.
+Event loops never wait for it: what the model writes is handed to the loop that asked.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,13 @@ import attrs
 from massgen_backend_local.fair import FairQueue, Full
 from massgen_backend_local.gguf import Header, read_header
 from massgen_backend_local.memory import available_bytes
+from massgen_backend_local.process import Process, Refused
 from massgen_core.api import BackendFault, ModelMissing, Overloaded
 
 __all__ = ["Engine", "Job", "Settings", "acquire", "release"]
 
 # What the runtime takes beside weights and context.
 OVERHEAD = 150_000_000
-# Bytes of read prompts that are kept, so that an agent's vote need not read again what its answer has read.
-PROMPT_CACHE_MIB = 64
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +99,7 @@ class Engine:
         self._queue: FairQueue[Job] = FairQueue(settings.queue)
         self._changed = threading.Condition()
         self._is_closing = False
+        self._process: Process | None = None
         self._thread = threading.Thread(target=self._work, name=f"massgen-local {settings.path.stem}")
         self._thread.start()
 
@@ -127,28 +127,37 @@ class Engine:
             self._queue.remove(job.owner, job)
 
     def close(self) -> None:
-        """Tell the thread to free the model and to end."""
+        """End the process, whatever it does, and the thread with it."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
+        if self._process is not None:
+            self._process.kill()
 
     def join(self) -> None:
         """Wait until the model is freed."""
         self._thread.join()
 
     def _work(self) -> None:
+        process = None
         try:
-            server = load(self.settings)
+            process = self._process = _start(self.settings)
+            if self._is_over:
+                return
+            process.wait_until_loaded()
+            self.is_ready = True
+            while (job := self._next()) is not None:
+                self._serve(process, job)
+                del job
+        except Refused:
+            self._fail(_refusal(self.settings.path))
         except BackendFault as fault:
             self._fail(fault)
-            return
         except Exception as defect:  # nobody must wait for a model that will never come
-            self._fail(BackendFault(f"the local model {self.settings.path} cannot be loaded: {type(defect).__name__}: {defect}"))
-            return
-        self.is_ready = True
-        while (job := self._next()) is not None:
-            self._serve(server, job)
-            del job
+            self._fail(BackendFault(f"the local model {self.settings.path} cannot be used: {type(defect).__name__}: {defect}"))
+        finally:
+            if process is not None:
+                process.close()
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -167,23 +176,23 @@ class Engine:
             while len(self._queue):
                 self._queue.take().put(fault)
 
-    def _serve(self, server: Any, job: Job) -> None:
-        def take(chunk: Mapping[str, Any]) -> bool | None:
+    def _serve(self, process: Process, job: Job) -> None:
+        def take(chunk: Mapping[str, Any]) -> bool:
             self.pulse += 1
             job.put(chunk)
-            # True stops the generation.
-            return True if job.is_left or self._is_over else None
+            return job.is_left or self._is_over
 
         self.pulse += 1
         try:
-            server.handle_chat_completions(dict(job.body), take)
-        except Exception as defect:  # the runtime's own errors have no common class
-            job.put(BackendFault(f"the local model {self.settings.path.stem} broke: {type(defect).__name__}: {defect}"))
+            process.ask(job.body, take)
+        except BackendFault as fault:
+            job.put(fault)
+            raise
         job.put(None)
 
 
-def load(settings: Settings) -> Any:
-    """Check a file and load it; blocks for as long as that takes.
+def _start(settings: Settings) -> Process:
+    """Check a file and start the process that loads it.
 
     Raises:
         ModelMissing: The file cannot be used; the message says why.
@@ -192,29 +201,14 @@ def load(settings: Settings) -> Any:
     header = read_header(settings.path)
     context = min(settings.context, header.context or settings.context)
     _check_memory(settings.path, header, context)
-    import xllamacpp  # noqa: PLC0415 - a hundred megabytes of machine code
+    return Process(path=str(settings.path), threads=settings.threads, context=context, batch=settings.batch)
 
-    # A verbosity below 0 silences a library that writes to standard error by itself; errors come back as exceptions.
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(settings.path)
-    parameters.n_parallel, parameters.n_ctx = 1, context
-    parameters.n_batch = parameters.n_ubatch = settings.batch
-    for cpu in (parameters.cpuparams, parameters.cpuparams_batch):
-        # Threads that poll spin at every barrier, and a busy machine then does a tenth of the work.
-        cpu.n_threads, cpu.poll = settings.threads, 0
-    parameters.no_extra_bufts = True  # repacked weights: 0.6 GB more for the same speed
-    parameters.warmup, parameters.verbosity = False, -1
-    parameters.cache_ram_mib = PROMPT_CACHE_MIB
-    # The runtime opens a port on the loopback interface whether it is wanted or not: locked with a key that nobody knows.
-    parameters.port, parameters.api_keys, parameters.n_threads_http = 0, [secrets.token_hex(32)], 1
-    parameters.ui, parameters.endpoint_slots, parameters.offline = False, False, True
-    try:
-        return xllamacpp.Server(parameters)
-    except RuntimeError as error:
-        raise ModelMissing(
-            f"{settings.path} cannot be loaded (architecture {header.architecture or 'unknown'!r}, xllamacpp {xllamacpp.__version__}): the file is "
-            "damaged, or the architecture is not supported; fetch it again, take another model, or upgrade: pip install --upgrade xllamacpp"
-        ) from error
+
+def _refusal(path: Path) -> ModelMissing:
+    return ModelMissing(
+        f"{path} cannot be loaded (architecture {read_header(path).architecture or 'unknown'!r}, xllamacpp {version('xllamacpp')}): the file is "
+        "damaged, or the architecture is not supported; fetch it again, take another model, or upgrade: pip install --upgrade xllamacpp"
+    )
 
 
 def _check_memory(path: Path, header: Header, context: int) -> None:
@@ -231,7 +225,7 @@ _engines: dict[Settings, Engine] = {}
 
 
 def acquire(settings: Settings) -> Engine:
-    """Return the process's one engine of these settings, and count one more user. It begins to load at once, in its own thread."""
+    """Return the program's one engine of these settings, and count one more user. It begins to load at once, in its own thread."""
     with _lock:
         engine = _engines.get(settings)
         if engine is None or engine.fault:

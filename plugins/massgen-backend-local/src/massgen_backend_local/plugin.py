@@ -29,7 +29,7 @@ def massgen_backends() -> list[BackendSpec]:
         BackendSpec(
             name="local",
             factory="massgen_backend_local.backend:open_backend",
-            summary="a small model inside this process, without a key or a network",
+            summary="a small model on this machine, without a key or a network",
             config=LocalConfig,
             capabilities=Capabilities(response_schema=True),
             catalogue="massgen_backend_local.catalogue:CATALOGUE",

@@ -77,5 +77,5 @@ def _content(message: Message) -> str:
 
 
 def _safe(text: str) -> str:
-    """Break the marks that separate messages, so that no text can pass for another's message."""
-    return text.replace("<|", "< |").replace("|>", "| >")
+    """Break the marks that separate messages, so that no text can pass for another's message; take out halves of characters."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("<|", "< |").replace("|>", "| >")
