@@ -228,6 +228,8 @@ def test_retry_after() -> None:
         ({"preset": "grog"}, "groq"),
         ({"preset": "azure"}, "base_url"),
         ({"base_url": "localhost:8000"}, "https://"),
+        ({"base_url": "https://"}, "https://"),
+        ({"base_url": "http://host:port/v1"}, "https://"),
         ({"base_url": "https://user:pw@example.org/v1"}, "user or a password"),
         ({"base_url": "https://example.org/v1?key=1"}, "query"),
         ({"preset": "groq", "key": KEYLIKE}, "reference"),

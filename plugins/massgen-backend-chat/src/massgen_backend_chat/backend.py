@@ -56,6 +56,7 @@ class ChatBackend:
     def __init__(self, config: ChatConfig, clients: Clients, headers: Mapping[str, str], faults: Faults) -> None:
         self._config, self._clients, self._headers, self._faults = config, clients, headers, faults
         self._known = config.known
+        self._url = httpx2.URL(config.address, params=config.query) if config.query else httpx2.URL(config.address)
         self._timeout = httpx2.Timeout(connect=config.connect_seconds, read=config.idle_seconds, write=60.0, pool=None)
 
     @asynccontextmanager
@@ -63,14 +64,7 @@ class ChatBackend:
         """Start a call; see the contract."""
         body = await body_of(request, self._known, extra=self._config.extra_body)
         with self._clients.borrow() as client:
-            post = client.build_request(
-                "POST",
-                self._config.address,
-                params=self._config.query or None,
-                content=msgspec.json.encode(body),
-                headers=self._headers,
-                timeout=self._timeout,
-            )
+            post = client.build_request("POST", self._url, content=msgspec.json.encode(body), headers=self._headers, timeout=self._timeout)
             with self._mapped():
                 response = await client.send(post, stream=True)
             try:
@@ -95,65 +89,91 @@ class ChatBackend:
         raise fault from None
 
     async def _stream(self, response: httpx2.Response, model: str) -> AsyncGenerator[Chunk, None]:
+        # One generator on purpose: each further one costs a microsecond for a delta.
         answer = Answer(is_cost_told=self._known.is_cost_told, keeps_reasoning=self._known.returns_reasoning)
-        events = self._whole(response) if "json" in response.headers.get("content-type", "") else self._events(response)
-        async with aclosing(events):
-            async for name, data in events:
-                if data == b"[DONE]":
-                    answer.finish = answer.finish or "stop"
-                    # The connection can be used again only if its last bytes are read.
-                    with anyio.move_on_after(DRAIN_SECONDS):
-                        async for _ in events:
-                            pass
-                    break
-                try:
-                    event: Any = _decode(data)
-                except (msgspec.MsgspecError, UnicodeDecodeError):
-                    raise self._faults.garbled("an event that is no JSON") from None
-                if not isinstance(event, dict):
-                    continue
-                for chunk in answer.take(event):
-                    yield chunk
-                if event.get("error") or name == b"error":
-                    raise self._faults.of_event(event, model)
-                if answer.is_broken:
-                    raise self._faults.of_event({"error": {"message": f"it stopped with {answer.finish!r}", "type": "overloaded"}}, model)
-        if not answer.finish:
-            raise self._faults.garbled("an end in the middle of the answer")
-        for chunk in answer.end():
-            yield chunk
-
-    async def _events(self, response: httpx2.Response) -> AsyncGenerator[tuple[bytes, bytes], None]:
-        reader = EventReader()
-        # Without an encoding the bytes are taken as they come.
-        pieces = response.aiter_bytes() if response.headers.get("content-encoding", "identity") != "identity" else response.aiter_raw()
+        reader, is_done = EventReader(), False
         try:
-            async for piece in pieces:
-                for event in reader.feed(piece):
-                    yield event
-        except LineTooLong as error:
-            fault = self._faults.garbled(f"too much: {error}")
+            async with aclosing(_pieces(response)) as pieces:
+                async for piece in pieces:
+                    for name, data in reader.feed(piece):
+                        if data == b"[DONE]":
+                            is_done = True
+                            break
+                        event = self._decoded(data)
+                        for chunk in answer.take(event):
+                            yield chunk
+                        if name == b"error" or "error" in event or answer.is_broken:
+                            self._check(name, event, answer, model)
+                    if is_done:
+                        await _drain(pieces)
+                        break
         except httpx2.HTTPError as error:
             fault = self._faults.of_transport(error)
+        except LineTooLong as error:
+            fault = self._faults.garbled(f"too much: {error}")
         else:
-            for event in reader.end():
-                yield event
+            for chunk in self._ended(answer, reader, is_done=is_done, model=model):
+                yield chunk
             return
         raise fault from None
 
-    async def _whole(self, response: httpx2.Response) -> AsyncGenerator[tuple[bytes, bytes], None]:
-        """Read the one document of a server that does not stream."""
-        with self._mapped():
-            raw = await _head(response, LIMIT)
-        yield b"", raw
-        yield b"", b"[DONE]"
+    def _decoded(self, data: bytes) -> dict[str, Any]:
+        try:
+            event = _decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise self._faults.garbled("an event that is no JSON") from None
+        return event if isinstance(event, dict) else {}
+
+    def _check(self, name: bytes, event: Mapping[str, Any], answer: Answer, model: str) -> None:
+        """Raise the error that an event tells, if it tells one."""
+        if event.get("error") or name == b"error":
+            raise self._faults.of_event(event, model)
+        if answer.is_broken:
+            raise self._faults.of_event({"error": {"message": f"it stopped with {answer.finish!r}", "type": "overloaded"}}, model)
+
+    def _ended(self, answer: Answer, reader: EventReader, *, is_done: bool, model: str) -> Iterator[Chunk]:
+        """Yield what follows the last byte."""
+        for name, data in () if is_done else reader.end():
+            if data == b"[DONE]":
+                is_done = True
+                break
+            event = self._decoded(data)
+            yield from answer.take(event)
+            self._check(name, event, answer, model)
+        if is_done and answer.is_begun:
+            answer.finish = answer.finish or "stop"  # some servers say no reason
+        if not answer.finish:
+            raise self._faults.garbled("an end in the middle of the answer" if answer.is_begun else "no answer")
+        yield from answer.end()
+
+
+def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """Return the body's bytes as they come; the one document of a server that does not stream is made an event."""
+    if "json" in response.headers.get("content-type", ""):
+        return _whole(response)
+    return response.aiter_bytes() if response.headers.get("content-encoding", "identity") != "identity" else response.aiter_raw()
+
+
+async def _whole(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    raw = await _head(response, LIMIT)
+    # Line breaks between the parts of a JSON document mean nothing, and none is in its texts.
+    yield b"data: " + raw.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n\ndata: [DONE]\n\n"
+
+
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
+    """Read the last bytes, or the connection could not be used again."""
+    with anyio.move_on_after(DRAIN_SECONDS):
+        async for _ in pieces:
+            pass
 
 
 async def _head(response: httpx2.Response, limit: int = ERROR_BYTES) -> bytes:
     """Return the first bytes of a body."""
-    raw = b""
-    async for piece in response.aiter_bytes(ERROR_BYTES):
-        raw += piece
-        if len(raw) >= limit:
-            break
-    return raw
+    parts, size = list[bytes](), 0
+    async with aclosing(response.aiter_bytes()) as pieces:
+        async for piece in pieces:
+            parts.append(piece)
+            size += len(piece)
+            if size >= limit:
+                break
+    return b"".join(parts)[:limit]
