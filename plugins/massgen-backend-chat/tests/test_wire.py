@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import httpx2
 import pytest
 
+from massgen_backend_chat import clients
 from massgen_backend_chat.backend import ChatBackend, open_backend
 from massgen_backend_chat.config import ChatConfig
 from massgen_core.api import (
@@ -258,3 +260,23 @@ async def test_consumer_errors_are_not_disguised(tmp_path: Path) -> None:
         with pytest.raises(httpx2.ReadError):
             async with backend.respond(QUESTION):
                 raise httpx2.ReadError("mine")
+
+
+async def test_one_tls_context(tmp_path: Path) -> None:
+    """Encrypted connections are made with one context of the process; a server that does not speak TLS is an error that can be read."""
+
+    async def answer(stream: anyio.abc.ByteStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    address = f"https://127.0.0.1:{listener.listeners[0].extra(anyio.abc.SocketAttribute.local_port)}/v1"
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, answer)
+        async with played(tmp_path, WIRE_FAULTS["stall"], base_url=address) as (backend, _):
+            with pytest.raises(ConnectionLost, match=r"(?i)ssl"):
+                await hear(backend, [])
+        group.cancel_scope.cancel()
+
+    assert clients._tls.cache_info().currsize == 1

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from massgen_backend_chat.presets import PRESETS, UNKNOWN, Preset
+from massgen_backend_chat.presets import PRESETS, UNKNOWN, EffortStyle, Preset, SchemaStyle
 from massgen_core.api import ConfigProblem
 
 __all__ = ["OWN_FIELDS", "ChatConfig"]
@@ -48,13 +48,15 @@ class ChatConfig:
         validator=attrs.validators.optional(attrs.validators.gt(0)),
         metadata={"help": "seconds of silence after which a call is given up; unset: model_idle_seconds of the run"},
     )
-    max_tokens_field: Literal["", "max_tokens", "max_completion_tokens"] = _help("what the limit of tokens is called; unset: the preset's word", "")
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = _help(
+        "what the limit of tokens is called; unset: the preset's word", None
+    )
     stream_usage: bool | None = _help("ask for the usage with stream_options; unset: as the preset says", None)
     tools: bool | None = _help("the model takes tools; unset: as the preset says", None)
     forced_tools: bool | None = _help("a tool can be demanded; otherwise tool_choice is auto; unset: as the preset says", None)
     files: bool | None = _help("the model takes files as parts; unset: as the preset says", None)
-    effort: Literal["", "word", "thinking", "enable_thinking", "none"] = _help("how a reasoning effort is said; unset: as the preset says", "")
-    schema: Literal["", "json_schema", "json_object", "none"] = _help("how a schema for the text is said; unset: as the preset says", "")
+    effort: EffortStyle | None = _help("how a reasoning effort is said; unset: as the preset says", None)
+    schema: SchemaStyle | None = _help("how a schema for the text is said; unset: as the preset says", None)
 
     def __attrs_post_init__(self) -> None:
         if self.preset and self.preset not in PRESETS:
@@ -96,11 +98,9 @@ class ChatConfig:
     def known(self) -> Preset:
         """What is known of the server, with the options that correct it."""
         preset = PRESETS[self.preset] if self.preset else UNKNOWN
-        own = {"tools": self.tools, "forced_tools": self.forced_tools, "files": self.files, "stream_usage": self.stream_usage}
-        words = {"max_tokens": self.max_tokens_field, "effort": self.effort, "schema": self.schema}
-        changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-        changes.update({name: value for name, value in words.items() if value})
-        return attrs.evolve(preset, **changes)
+        own: dict[str, Any] = {"tools": self.tools, "forced_tools": self.forced_tools, "files": self.files, "stream_usage": self.stream_usage}
+        own.update(max_tokens=self.max_tokens_field, effort=self.effort, schema=self.schema)
+        return attrs.evolve(preset, **{name: value for name, value in own.items() if value is not None})
 
     @property
     def address(self) -> str:
