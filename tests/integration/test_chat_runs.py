@@ -1,4 +1,4 @@
-"""Whole runs with `massgen run`, against a server on the loopback."""
+"""Whole runs with a server that speaks Chat Completions, on the loopback."""
 
 from __future__ import annotations
 
