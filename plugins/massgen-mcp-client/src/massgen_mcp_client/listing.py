@@ -10,7 +10,7 @@ import anyio
 import attrs
 import mcp.types as wire
 
-from massgen_core.api import MassGenError
+from massgen_core.api import MassGenError, clean_line
 from massgen_mcp_client.session import Session
 from massgen_mcp_client.tap import CURRENT, Operation
 
@@ -109,9 +109,18 @@ async def _ask(session: Session, what: What, cursor: str | None, operation: Oper
     token = CURRENT.set(operation)
     try:
         with anyio.move_on_after(seconds) as scope:
-            await getattr(session.client.session, f"list_{what}")(params=params)
+            found = await getattr(session.client.session, f"list_{what}")(params=params)
+            if what == "tools" and isinstance(operation.raw, dict):
+                _leave_out(operation, {tool.name for tool in found.tools})
     finally:
         CURRENT.reset(token)
         session.tap.forget(operation)
     if scope.cancelled_caught:
         raise MassGenError(f"its list of {what} did not come within {seconds:g} s")
+
+
+def _leave_out(operation: Operation, kept: set[str]) -> None:
+    """Leave out what the SDK left out: in the stateless era a tool whose `x-mcp-header` cannot be a header must not be used."""
+    tools = operation.raw["tools"]
+    operation.raw["tools"] = [tool for tool in tools if tool["name"] in kept]
+    operation.refused += [(clean_line(tool["name"], 100), "its x-mcp-header cannot be a header") for tool in tools if tool["name"] not in kept]

@@ -65,6 +65,17 @@ class RealServers:
         folder = self._installed("node", package, (), self._npm)
         return RealServer(command="node", args=(str(folder / "node_modules" / package / script),))
 
+    def node_modules(self, package: str, *more: str) -> Path:
+        """Return the folder of node packages; those that are programs are no servers, but help to test them.
+
+        Args:
+            package: The first one's name, with its version where that matters.
+            more: Names of others.
+        """
+        if shutil.which("npm") is None:
+            pytest.skip("npm is not installed")
+        return self._installed("node", package, more, self._npm) / "node_modules"
+
     def _installed(self, kind: str, name: str, more: Sequence[str], install: object) -> Path:
         folder = self.folder / re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join((kind, name, *more))).strip("-")
         if folder.is_dir():
@@ -96,5 +107,5 @@ class RealServers:
         return [[uv, "venv", "-q", "--python", sys.executable, place], [uv, "pip", "install", "-q", "--python", f"{place}/bin/python", name, *more]]
 
     @staticmethod
-    def _npm(draft: Path, name: str, _: Sequence[str]) -> list[list[str]]:
-        return [["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(draft), name]]
+    def _npm(draft: Path, name: str, more: Sequence[str]) -> list[list[str]]:
+        return [["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(draft), name, *more]]
