@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from massgen_backend_chat import sse
 from massgen_backend_chat.answers import Answer, usage_of
+from massgen_backend_chat.catalogue import CATALOGUE
 from massgen_backend_chat.config import ChatConfig
 from massgen_backend_chat.faults import Faults, retry_after
 from massgen_backend_chat.presets import PRESETS
@@ -23,6 +24,7 @@ from massgen_core.api import (
     ConfigProblems,
     ContextTooLong,
     ItemChunk,
+    ModelMissing,
     Overloaded,
     RateLimited,
     ReasoningChunk,
@@ -264,3 +266,13 @@ def test_key_stays_at_its_provider() -> None:
     assert ChatConfig(preset="groq", base_url="https://elsewhere.example/v1").reference == ""
     assert ChatConfig(preset="groq", base_url="https://elsewhere.example/v1", key="env:GROQ_API_KEY").reference == "env:GROQ_API_KEY"
     assert ChatConfig(preset="groq", base_url="https://api.groq.com/openai/v1/").reference == "env:GROQ_API_KEY"
+
+
+def test_catalogue() -> None:
+    """Each provider is listed with a model and the variable of its key; nothing can be fetched."""
+    listed = CATALOGUE.models()
+
+    assert len(listed) == sum(bool(preset.model) for preset in PRESETS.values())
+    assert all(model.name and "preset" in model.summary for model in listed)
+    with pytest.raises(ModelMissing, match="local"):
+        CATALOGUE.pull("grok-4", lambda what, done, total: None)

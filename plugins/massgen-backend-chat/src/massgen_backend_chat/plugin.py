@@ -16,6 +16,7 @@ def massgen_backends() -> list[BackendSpec]:
             name="chat",
             summary="any server that speaks Chat Completions: by preset, or by its address",
             factory="massgen_backend_chat.backend:open_backend",
+            catalogue="massgen_backend_chat.catalogue:CATALOGUE",
             config=ChatConfig,
             capabilities=Capabilities(images=True, files=True, reasoning=True, response_schema=True),
         )
