@@ -32,6 +32,9 @@ class EventReader:
         Raises:
             LineTooLong: One event has more than `LIMIT` bytes.
         """
+        # Most pieces are one whole event; 13 is a carriage return.
+        if not self._kept and self._started and piece[:6] == b"data: " and piece[-2:] == b"\n\n" and piece.count(b"\n") == 2 and piece[-3] != 13:
+            return [(b"", piece[6:-2])]
         self._kept += len(piece)
         if self._kept > LIMIT:
             raise LineTooLong(f"an event has more than {LIMIT} bytes")
@@ -45,7 +48,7 @@ class EventReader:
         rest = lines.pop()
         self._parts = [rest] if rest else []
         found = self._lines(lines)
-        if not self._data:
+        if not self._data and not self._name:
             self._kept = len(rest)
         return found
 
