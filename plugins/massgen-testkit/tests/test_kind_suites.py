@@ -3,66 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.once  # each test runs suites in a process of their own
 
-PLUGIN = """
-    from __future__ import annotations
-
-    import attrs
-    from massgen_core.api import *
-
-    @attrs.frozen(kw_only=True)
-    class Options:
-        flaw: str = attrs.field(default="", metadata={"help": "what is wrong with it"})
-
-    def spec(cls, name="zoo", **more):
-        return [cls(name=name, factory=f"zoo.things:{cls.__name__.removesuffix('Spec')}", summary="for a test", config=Options, **more)]
-
-    @hookimpl
-    def massgen_log_sinks():
-        return spec(SinkSpec)
-
-    @hookimpl
-    def massgen_displays():
-        return spec(DisplaySpec)
-
-    @hookimpl
-    def massgen_toolsets():
-        return spec(ToolsetSpec)
-
-    @hookimpl
-    def massgen_middlewares():
-        named = (("zoo", "model"), ("zoo-tool", "tool"), ("zoo-mcp", "mcp"))
-        return [made for name, around in named for made in spec(MiddlewareSpec, name, around=around)]
-
-    @hookimpl
-    def massgen_safety_classifiers():
-        return spec(ClassifierSpec)
-
-    @hookimpl
-    def massgen_credential_stores():
-        return spec(CredentialStoreSpec)
-
-    @hookimpl
-    def massgen_executors():
-        return spec(ExecutorSpec)
-
-    @hookimpl
-    def massgen_commands():
-        kinds = ("good", "rude", "mute", "slow")
-        grouped = CommandSpec(name="zoo.grouped", factory="zoo.things:Good", summary="for a test")
-        return [grouped] + [CommandSpec(name=f"zoo-{kind}", factory=f"zoo.things:{kind.title()}", summary="for a test") for kind in kinds]
-
-    @hookimpl
-    def massgen_presets():
-        good = {"version": 1, "agents": [{"name": "ann", "backend": "scripted"}]}
-        odd = {"version": 1, "agents": [{"nmae": "ann", "backend": "scripted"}]}
-        return [PresetSpec(name="zoo-good", summary="for a test", document=good), PresetSpec(name="zoo-odd", summary="for a test", document=odd)]
-"""
+PLUGIN = Path(__file__).with_name("zoo_plugin.txt").read_text(encoding="utf-8")
 THINGS = """
     from __future__ import annotations
 
