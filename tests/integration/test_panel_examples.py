@@ -1,0 +1,51 @@
+"""Each panel of `examples/` runs, with its own backends where they are scripted, and with scripted ones in their place elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("panel-*.yaml"))
+OWN = {"panel-scripted.yaml", "panel-careful.yaml"}
+
+
+def run(example: Path, folder: Path) -> dict[str, object]:
+    environment = {**os.environ, "MASSGEN_RUNS": str(folder / "runs"), "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    command = [sys.executable, "-m", "massgen_core", "run", "How much does the bridge carry?", "--config", str(example), "--json", "--quiet"]
+    if example.name not in OWN:
+        command += ["--backend", "scripted"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_a_panel_answers(example: Path, tmp_path: Path) -> None:
+    """The file is valid as it stands, and the run ends with an answer."""
+    found = run(example, tmp_path)
+
+    assert found["status"] == "answered"
+    assert found["answer"]
+
+
+def test_the_improved_answer_wins(tmp_path: Path) -> None:
+    """A new answer makes the votes void, and everybody looks again."""
+    found = run(next(path for path in EXAMPLES if path.name == "panel-scripted.yaml"), tmp_path)
+
+    journal = (Path(str(found["folder"])) / "journal.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in journal]
+    assert found["winner"] == "ben"
+    assert found["answer"] == "40 tonnes, with a safety factor of two, on a dry deck."
+    assert [event["data"]["number"] for event in events if event["type"] == "answer.given" and event["data"]["agent"] == "ben"] == [1, 2]
+    assert {event["data"]["choice"] for event in events if event["type"] == "vote.cast"} >= {"ben"}
+
+
+def test_there_are_panels() -> None:
+    """An empty folder would pass everything else."""
+    assert len(EXAMPLES) >= 4
