@@ -144,6 +144,9 @@ async def test_an_http_server_dies_and_returns(context: PlainContext, program: P
                 await server.call("echo", {"text": "two"})
             with listening(program, port):
                 assert (await server.call("echo", {"text": "three"})).text == "three"
+    notices = [(event.level, event.text.splitlines()[0]) for event in context.records.of(NoticeGiven)]
+    assert [level for level, _ in notices] == ["warning", "info"]
+    assert "cannot be reached at the moment" in notices[0][1]
 
 
 async def test_a_request_that_never_left_is_made_again(context: PlainContext, program: Path) -> None:

@@ -123,6 +123,8 @@ async def request(server: Server, wanted: Request) -> dict[str, Any]:
     except McpFault as fault:
         outcome = {"timeout": "timed_out", "lost": "lost", "connect": "lost", "refused": "refused"}.get(fault.kind, "error")
         server.raised(fault, run.tell, tool=wanted.name)
+        if fault.kind in ("unavailable", "auth"):
+            server.degraded(fault, is_told=True)
         raise
     except anyio.get_cancelled_exc_class():
         outcome = "cancelled"
@@ -298,7 +300,7 @@ async def _fault(run: _Run, session: Session, error: MCPError) -> McpFault:
     words = {"server": name, "code": code, "report": session.link.report(), "retry_after": wait}
     message = clean_line(error.message, 500)
     if code == SESSION_LOST and (status == 404 or "session" in message.lower()):
-        server.connection.reset(session, f"the server does not know the session any more ({message})")
+        server.connection.reset(session, f"the server does not know the session any more ({message})", is_harmless=True)
         text = f"MCP server {name!r} has forgotten its session: {message}"
         return McpFault(text, kind="lost", is_retryable=True, was_executed=False, **words)  # type: ignore[arg-type]
     if status in (401, 403):

@@ -52,6 +52,7 @@ class _Life:
     tap: Tap | None = None
     session: Session | None = None
     reason: str = ""
+    is_harmless: bool = False
     is_told: bool = False
     pending: int = 0
 
@@ -113,11 +114,17 @@ class Connection:
         if self.state == "idle":
             self._wanted.set()
 
-    def reset(self, session: Session, reason: str) -> None:
-        """Give up a session that is of no use any more; the next one is made at once."""
+    def reset(self, session: Session, reason: str, *, is_harmless: bool = False) -> None:
+        """Give up a session that is of no use any more; the next one is made at once.
+
+        Args:
+            session: Which one; one that is over already is left alone.
+            reason: Why, for a person.
+            is_harmless: The server is well, and nobody needs to be told.
+        """
         life = self._life
         if life is not None and life.session is session and not life.over.is_set():
-            life.reason = reason
+            life.reason, life.is_harmless = reason, is_harmless
             self._over(life)
 
     def stop(self, reason: str = "") -> None:
@@ -314,7 +321,8 @@ class Connection:
             stderr=report.stderr,
             pending=life.pending,
         )
-        self._keeper.lost(fault)
+        if not life.is_harmless:
+            self._keeper.lost(fault)
 
     def _over(self, life: _Life) -> None:
         if not life.over.is_set() and life.session is not None:

@@ -122,6 +122,8 @@ class Server:
 
     def report(self, permit: Permit, is_well: bool | None) -> None:
         """Tell the breaker how a permitted call went; None where it says nothing about the server."""
+        if is_well and self._is_degraded:
+            self.recovered()
         if is_well and self.breaker.state == "closed" and not self.breaker.failures:
             return
         now = anyio.current_time()
@@ -188,13 +190,26 @@ class Server:
             is_retryable=fault.is_retryable,
         )
 
-    def degraded(self, fault: McpFault) -> None:
-        """Tell a person, once, that the server is of no use at the moment."""
+    def degraded(self, fault: McpFault, *, is_told: bool = False) -> None:
+        """Tell a person, once, that the server is of no use at the moment.
+
+        Args:
+            fault: Why.
+            is_told: The fault is in the journal already.
+        """
         self.fault = fault
-        self.raised(fault)
+        if not is_told:
+            self.raised(fault)
         if not self._is_degraded:
             self._is_degraded = True
             self._notice("warning", f"{fault}\nIts tools fail until it is back; the run goes on without them.")
+
+    def recovered(self) -> None:
+        """Tell a person that the server is back, where it was away."""
+        self.fault = None
+        if self._is_degraded:
+            self._is_degraded = False
+            self._notice("info", f"MCP server {self.config.name!r} is back")
 
     def _notice(self, level: Any, text: str) -> None:
         self._context.emit(NoticeGiven(level=level, text=self.redact(text)))
@@ -248,10 +263,7 @@ class Server:
         if fault is not None and not self.inventory.is_known:
             self.degraded(fault)
         else:
-            self.fault = None
-            if self._is_degraded:
-                self._is_degraded = False
-                self._notice("info", f"MCP server {self.config.name!r} is back")
+            self.recovered()
         self.listed.set()
 
     async def serve(self, session: Session) -> None:

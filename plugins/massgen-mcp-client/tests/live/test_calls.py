@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from massgen_core.api import McpCall
+from massgen_core.api import McpCall, NoticeGiven
 from massgen_mcp_client.calls import Caller, Request
 from massgen_mcp_client.client import open_servers
 from massgen_mcp_client.config import BreakerConfig, McpConfig, RetryConfig, ServerConfig
@@ -121,6 +121,7 @@ async def test_a_forgotten_session_is_made_anew_and_the_call_again(context: Any,
     async with served(context, section(program="plain", retry=QUICK)) as server:
         assert said(await ask(server, context, do="forgotten"))["number"] == 2
     assert len(records.of(ConnectionOpened)) == 2
+    assert records.of(NoticeGiven) == []
 
 
 async def test_a_tool_that_fails_and_one_that_is_refused(context: Any, section: Section, records: Any) -> None:
