@@ -43,7 +43,9 @@ def test_the_improved_answer_wins(tmp_path: Path) -> None:
     assert found["winner"] == "ben"
     assert found["answer"] == "40 tonnes, with a safety factor of two, on a dry deck."
     assert [event["data"]["number"] for event in events if event["type"] == "answer.given" and event["data"]["agent"] == "ben"] == [1, 2]
-    assert {event["data"]["choice"] for event in events if event["type"] == "vote.cast"} >= {"ben"}
+    last = {event["data"]["voter"]: event["data"]["choice"] for event in events if event["type"] == "vote.cast"}
+    assert set(last.values()) == {"ben"}
+    assert "agent.left" not in {event["type"] for event in events}
 
 
 def test_there_are_panels() -> None:
