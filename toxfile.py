@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent
 # The longest first: run-parallel starts them in this order.
 STANDARD = ("all", "lowest", "third-party", "kernel", "type", "kernel-only", "lint", "docs")
 EVERYTHING = {"all": ("copier",), "docs": ("uv",), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
-KIT = "plugins/massgen-testkit"
+KIT = "-e plugins/massgen-testkit"
 PLUGINS = {
     f"plugin-{file.parent.name.removeprefix('massgen-')}": f"plugins/{file.parent.name}" for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
 }
@@ -46,8 +46,8 @@ def tox_extend_envs() -> list[str]:
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
     core_conf.loaders.insert(0, MemoryLoader(env_list=EnvList([*STANDARD, *PLUGINS])))
     seeds, arguments = state.conf.memory_seed_loaders, state.conf.pos_args(None) or ()
-    seeds["kernel"].append(MemoryLoader(deps=deps_of([KIT])))
+    seeds["kernel"].append(MemoryLoader(deps=deps_of([], [KIT])))
     for name, tools in EVERYTHING.items():
         seeds[name].append(MemoryLoader(deps=deps_of(PLUGINS.values(), tools)))
     for name, path in PLUGINS.items():
-        seeds[name].append(MemoryLoader(deps=deps_of([path, KIT]), commands=[Command(["pytest", f"{path}/tests", *arguments])]))
+        seeds[name].append(MemoryLoader(deps=deps_of([path], [KIT]), commands=[Command(["pytest", f"{path}/tests", *arguments])]))
