@@ -11,6 +11,7 @@ import pytest
 
 def test_what_was_added_is_used_and_removed(desk: Callable[..., Any], peer: Callable[..., Any]) -> None:
     """Nothing else in the file is touched, and only its owner can read it."""
+    pytest.importorskip("massgen_mcp_stdio", reason="servers of this machine are reached by massgen-mcp-stdio")
     desk = desk()
     file = desk.servers_file
     file.parent.mkdir(parents=True)
