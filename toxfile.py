@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent
 # The longest first: run-parallel starts them in this order.
 STANDARD = ("all", "lowest", "third-party", "kernel", "type", "kernel-only", "lint", "docs")
-EVERYTHING = {"all": ("copier",), "docs": ("uv",), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
+EVERYTHING = {"all": ("copier", "uv"), "docs": ("uv",), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
 KIT = "-e plugins/massgen-testkit"
 PLUGINS = {
     f"plugin-{file.parent.name.removeprefix('massgen-')}": f"plugins/{file.parent.name}" for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))

@@ -25,7 +25,7 @@ from massgen_testkit import Leaks, PlainContext
 
 from .conftest import free_port
 
-pytestmark = [pytest.mark.anyio, pytest.mark.skipif(bool(os.environ.get("CI")), reason="not in CI: servers are fetched from their registries")]
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "massgen-tests", "mcp-servers")
 
 

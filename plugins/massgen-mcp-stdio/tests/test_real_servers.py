@@ -21,7 +21,7 @@ from massgen_mcp_stdio.config import StdioConfig
 from massgen_mcp_stdio.transport import open_stdio
 from massgen_testkit import Leaks, PlainContext
 
-pytestmark = [pytest.mark.anyio, pytest.mark.skipif(bool(os.environ.get("CI")), reason="not in CI: servers are fetched from their registries")]
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "massgen-tests", "mcp-servers")
 
 

@@ -21,10 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from real_servers import NotInstalled, installed, shims
 
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(bool(os.environ.get("CI")), reason="not in CI: servers are installed from their registries"),
-]
+pytestmark = pytest.mark.once
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 OFFICIAL = "@modelcontextprotocol/server-"
