@@ -83,7 +83,9 @@ def provide(package: str, reason: str) -> None:
 def environment(folder: Path, requirements: list[str], watched: list[Path]) -> Path:
     """Return the environment's folder of programs, after making or renewing it where what it was made from has changed."""
     programs = folder / "bin"
-    made_from = hashlib.sha256("\0".join([sys.version, *requirements, *(file.read_text(encoding="utf-8") for file in watched)]).encode()).hexdigest()
+    # Not the patch version: it changes under a running script when apt brings a newer Python along, and environments survive that.
+    python = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
+    made_from = hashlib.sha256("\0".join([python, *requirements, *(file.read_text(encoding="utf-8") for file in watched)]).encode()).hexdigest()
     stamp = folder / "made-from"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == made_from and (programs / "python").exists():
         return programs
