@@ -149,8 +149,8 @@ class Engine:
             while (job := self._next()) is not None:
                 self._serve(process, job)
                 del job
-        except Refused:
-            self._fail(_refusal(self.settings.path))
+        except Refused as refused:
+            self._fail(_unloadable(str(refused)) or _refusal(self.settings.path))
         except BackendFault as fault:
             self._fail(fault)
         except Exception as defect:  # nobody must wait for a model that will never come
@@ -202,6 +202,14 @@ def _start(settings: Settings) -> Process:
     context = min(settings.context, header.context or settings.context)
     _check_memory(settings.path, header, context)
     return Process(path=str(settings.path), threads=settings.threads, context=context, batch=settings.batch)
+
+
+def _unloadable(said: str) -> BackendFault | None:
+    """Return why the runtime itself cannot be imported; None where it can, and the file is at fault."""
+    if not said.startswith(("ImportError", "ModuleNotFoundError", "OSError")):
+        return None
+    remedy = "apt-get install libgomp1" if "libgomp" in said else "pip install --force-reinstall xllamacpp"
+    return BackendFault(f"the runtime of local models cannot be loaded ({said}); install what it needs with: {remedy}")
 
 
 def _refusal(path: Path) -> ModelMissing:
