@@ -186,6 +186,9 @@ class Engine:
         try:
             process.ask(job.body, take)
         except BackendFault as fault:
+            # Before anybody hears of it: whoever tries again must not be put behind this process.
+            with self._changed:
+                self.fault = fault
             job.put(fault)
             raise
         job.put(None)
