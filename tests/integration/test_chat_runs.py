@@ -10,13 +10,14 @@ from typing import Any
 from anyio.from_thread import start_blocking_portal
 
 from massgen_testkit import SCENARIOS, SECRET, Project
-from massgen_testkit.provider import ChatProvider, Play, chat_plays, chat_provider
+from massgen_testkit.protocols.chat import chat_plays
+from massgen_testkit.provider import Play, Provider, serving
 
 
 @contextmanager
-def served(plays: Sequence[Play]) -> Iterator[ChatProvider]:
+def served(plays: Sequence[Play]) -> Iterator[Provider]:
     """Run the server in a thread beside the test."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(chat_provider(*plays)) as provider:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(*plays)) as provider:
         yield provider
 
 
@@ -33,7 +34,11 @@ def everything(run: Project) -> str:
 def test_answer(tmp_path: Path) -> None:
     """A run answers, sends what the agent is configured with, and leaves the key nowhere."""
     with served(chat_plays(SCENARIOS["text"])) as provider:
-        agent = {"backend": {"type": "chat", "base_url": provider.url, "key": "env:K"}, "sampling": {"max_tokens": 50}, "options": {"top_k": 4}}
+        agent = {
+            "backend": {"type": "chat", "base_url": f"{provider.url}/v1", "key": "env:K"},
+            "sampling": {"max_tokens": 50},
+            "options": {"top_k": 4},
+        }
         run = project(tmp_path, agent)
         done = run.run("run", "What is the capital of France?", "--config", "massgen.yaml", env={"K": SECRET}).check()
         asked = provider.asked[0]
@@ -47,7 +52,7 @@ def test_answer(tmp_path: Path) -> None:
 def test_wrong_key(tmp_path: Path) -> None:
     """A refused key ends the run with the reference's name; the key, which the server repeats, is nowhere."""
     with served(chat_plays(SCENARIOS["unauthorized"])) as provider:
-        run = project(tmp_path, {"backend": {"type": "chat", "base_url": provider.url, "key": "env:K"}})
+        run = project(tmp_path, {"backend": {"type": "chat", "base_url": f"{provider.url}/v1", "key": "env:K"}})
         done = run.run("run", "What?", "--config", "massgen.yaml", env={"K": SECRET})
 
     assert done.exit_code != 0

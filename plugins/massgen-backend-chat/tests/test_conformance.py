@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 from massgen_testkit import BackendSuite, PlainContext, Scenario, Stage
-from massgen_testkit.provider import chat_plays, chat_provider
+from massgen_testkit.protocols.chat import chat_plays
+from massgen_testkit.provider import serving
 
 
 class TestChat(BackendSuite):
@@ -17,7 +18,7 @@ class TestChat(BackendSuite):
 
     @asynccontextmanager
     async def play(self, scenario: Scenario, context: PlainContext) -> AsyncIterator[Stage]:
-        async with chat_provider(*chat_plays(scenario)) as provider:
-            options = {"base_url": provider.url, "key": "env:CHAT_KEY", "idle_seconds": 0.8 if scenario.name == "stall" else None}
+        async with serving(*chat_plays(scenario)) as provider:
+            options = {"base_url": f"{provider.url}/v1", "key": "env:CHAT_KEY", "idle_seconds": 0.8 if scenario.name == "stall" else None}
             async with self.opened(context, options) as backend:
                 yield Stage(backend=backend, sent=lambda: provider.bodies)

@@ -32,7 +32,8 @@ from massgen_core.api import (
     ToolCallChunk,
 )
 from massgen_testkit import PlainContext
-from massgen_testkit.provider import WIRE_FAULTS, ChatProvider, Play, chat_provider
+from massgen_testkit.protocols.chat import WIRE_FAULTS
+from massgen_testkit.provider import Play, Provider, serving
 
 pytestmark = pytest.mark.anyio
 QUESTION = ModelRequest(model="m", messages=(Message.of("user", "What is the capital of France?"),))
@@ -45,11 +46,11 @@ def anyio_backend() -> str:
 
 
 @asynccontextmanager
-async def played(folder: Path, *plays: Play, **options: Any) -> AsyncIterator[tuple[ChatBackend, ChatProvider]]:
+async def played(folder: Path, *plays: Play, **options: Any) -> AsyncIterator[tuple[ChatBackend, Provider]]:
     """Run a server and a backend that speaks with it."""
     with anyio.fail_after(20):
-        async with chat_provider(*plays) as provider, PlainContext(folder=folder, secrets={"env:K": KEY}) as context:
-            config = ChatConfig(**{"base_url": provider.url, "key": "env:K", **options})
+        async with serving(*plays) as provider, PlainContext(folder=folder, secrets={"env:K": KEY}) as context:
+            config = ChatConfig(**{"base_url": f"{provider.url}/v1", "key": "env:K", **options})
             async with open_backend(config, context) as backend:
                 yield backend, provider
 
@@ -193,8 +194,8 @@ async def test_leaving_closes_the_connection(tmp_path: Path) -> None:
 
 async def test_nobody_listens(tmp_path: Path) -> None:
     """A server that is not there is named, with what to check."""
-    async with chat_provider(WIRE_FAULTS["stall"]) as gone:
-        address = gone.url
+    async with serving(WIRE_FAULTS["stall"]) as gone:
+        address = f"{gone.url}/v1"
     async with played(tmp_path, WIRE_FAULTS["stall"], base_url=address) as (backend, _):
         with pytest.raises(ConnectionLost, match=r"cannot connect to 127\.0\.0\.1:\d+"):
             await hear(backend, [])
