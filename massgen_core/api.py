@@ -6,6 +6,16 @@
 from __future__ import annotations
 
 from massgen_core.addresses import address_refusal
+from massgen_core.chunks import (
+    Chunk,
+    ItemChunk,
+    LimitsChunk,
+    ReasoningChunk,
+    StopChunk,
+    TextChunk,
+    ToolCallChunk,
+    UsageChunk,
+)
 from massgen_core.contracts import (
     App,
     Backend,
@@ -126,35 +136,30 @@ from massgen_core.links import Link, LinkReport, McpCall
 from massgen_core.messages import (
     Brief,
     Candidate,
-    Chunk,
     Content,
     Effort,
     File,
     Image,
-    ItemChunk,
     Message,
     ModelAnswer,
     ModelRequest,
     ProviderItem,
     Purpose,
     Reasoning,
-    ReasoningChunk,
     Role,
     Sampling,
-    StopChunk,
     StopReason,
     Text,
-    TextChunk,
     Tool,
     ToolAnnotations,
     ToolCall,
-    ToolCallChunk,
     ToolChoice,
     ToolResult,
     Usage,
-    UsageChunk,
 )
 from massgen_core.plain import PlainDisplay, describe
+from massgen_core.prices import Price
+from massgen_core.rates import RateLimit, RateLimits, rate_limits, retry_after
 from massgen_core.reading import Document, read_document, structure
 from massgen_core.safety import (
     LEVELS,
@@ -253,6 +258,7 @@ __all__ = [
     "LimitReached",
     "LimitUnsupported",
     "Limits",
+    "LimitsChunk",
     "Link",
     "LinkReport",
     "MassGenError",
@@ -286,11 +292,14 @@ __all__ = [
     "PluginProblem",
     "PluginRefused",
     "PresetSpec",
+    "Price",
     "Process",
     "ProviderItem",
     "Purpose",
     "Question",
+    "RateLimit",
     "RateLimited",
+    "RateLimits",
     "Reasoning",
     "ReasoningChunk",
     "Record",
@@ -363,7 +372,9 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "join",
+    "rate_limits",
     "read_document",
+    "retry_after",
     "structure",
 ]
 

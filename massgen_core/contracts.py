@@ -6,14 +6,14 @@ import argparse
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
+from massgen_core.chunks import Chunk
 from massgen_core.coordination import Outcome
 from massgen_core.events import Event, Record
 from massgen_core.messages import (
-    Chunk,
     Message,
     ModelAnswer,
     ModelRequest,
@@ -21,6 +21,7 @@ from massgen_core.messages import (
     ToolCall,
     ToolResult,
 )
+from massgen_core.prices import Price
 from massgen_core.safety import Verdict
 from massgen_core.secrets import Secret
 
@@ -44,6 +45,7 @@ __all__ = [
     "ToolUse",
     "Toolset",
     "Workspace",
+    "WritableStore",
 ]
 
 
@@ -83,9 +85,14 @@ class Context(Protocol):
     def secret(self, reference: str) -> Secret:
         """Return a secret by its reference, for instance `env:OPENAI_API_KEY` or `keyring:openai`.
 
+        A name without a store, such as `OPENAI_API_KEY`, is looked for in the environment and then in every installed store, lowest `order` first.
+
         Raises:
             SecretMissing: No store holds it; the message names the stores that were asked.
         """
+
+    def hide(self, secret: Secret) -> None:
+        """Take a secret that the plugin got by itself, such as the token of a login, out of whatever the run writes from now on."""
 
     def redact(self, text: str) -> str:
         """Return `text` without the values of secrets that this run has handed out."""
@@ -140,6 +147,7 @@ class ModelInfo:
     Attributes:
         size: Bytes to download or on disk; 0 where it is not known.
         is_local: It is on this machine.
+        price: As it was on the day that it names; None where it is not known. A model on this machine costs nothing, which is a price too.
     """
 
     name: str
@@ -148,6 +156,7 @@ class ModelInfo:
     is_local: bool = False
     context: int = 0
     license: str = ""
+    price: Price | None = None
 
 
 class Catalogue(Protocol):
@@ -274,10 +283,28 @@ class Classifier(Protocol):
 
 
 class CredentialStore(Protocol):
-    """A store of secrets, asked by reference `<store's name>:<key>`."""
+    """A store of secrets, asked by reference `<store's name>:<key>`. What it may also be able to do is in `WritableStore`."""
 
     def get(self, key: str) -> Secret | None:
-        """Return a secret, or None where the store does not hold it."""
+        """Return a secret, or None where the store does not hold it.
+
+        Raises:
+            StoreProblem: The store cannot be asked here.
+        """
+
+
+@runtime_checkable
+class WritableStore(CredentialStore, Protocol):
+    """A store that can be changed; `isinstance` tells which stores can. What it cannot do raises `StoreProblem`, with what to do instead."""
+
+    def set(self, key: str, value: Secret) -> str:
+        """Keep a secret in place of what was there, and return where it is now, for a person to read; never the secret."""
+
+    def delete(self, key: str) -> bool:
+        """Forget a secret; return whether it was there."""
+
+    def names(self) -> Mapping[str, str]:
+        """Return the keys that are known to be here, each with where it is, for a person to read."""
 
 
 class Workspace(Protocol):

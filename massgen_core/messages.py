@@ -8,36 +8,31 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from massgen_core.rates import RateLimits
+
 __all__ = [
     "Brief",
     "Candidate",
-    "Chunk",
     "Content",
     "Effort",
     "File",
     "Image",
-    "ItemChunk",
     "Message",
     "ModelAnswer",
     "ModelRequest",
     "ProviderItem",
     "Purpose",
     "Reasoning",
-    "ReasoningChunk",
     "Role",
     "Sampling",
-    "StopChunk",
     "StopReason",
     "Text",
-    "TextChunk",
     "Tool",
     "ToolAnnotations",
     "ToolCall",
-    "ToolCallChunk",
     "ToolChoice",
     "ToolResult",
     "Usage",
-    "UsageChunk",
 ]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -319,78 +314,13 @@ class Usage:
         )
 
 
-# Chunks are made for every streamed token: `define` takes a third of the time that `frozen` takes. Treat them as frozen.
-
-
-@attrs.define
-class TextChunk:
-    """A piece of the answer's text."""
-
-    text: str
-
-
-@attrs.define
-class ReasoningChunk:
-    """A piece of visible reasoning."""
-
-    text: str
-
-
-@attrs.define
-class ToolCallChunk:
-    """A piece of a tool call.
-
-    Attributes:
-        index: Which call of this answer, from 0; pieces of one call share it.
-        id: Given in a call's first piece.
-        name: Given in a call's first piece.
-        arguments: The next piece of JSON text.
-    """
-
-    index: int
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-
-@attrs.define
-class UsageChunk:
-    """The usage so far; the last one of a stream counts."""
-
-    usage: Usage
-
-
-@attrs.define
-class ItemChunk:
-    """An item to send back verbatim in the next request."""
-
-    item: ProviderItem
-
-
-@attrs.define
-class StopChunk:
-    """The end of the answer: always the last chunk of a stream that did not fail.
-
-    Attributes:
-        reason: Why the model stopped.
-        model: The model that answered, as the provider names it.
-        detail: The provider's own word, for logs.
-    """
-
-    reason: StopReason
-    model: str = ""
-    detail: str = ""
-
-
-Chunk: TypeAlias = TextChunk | ReasoningChunk | ToolCallChunk | UsageChunk | ItemChunk | StopChunk
-
-
 @attrs.frozen(kw_only=True)
 class ModelAnswer:
     """A whole answer, put together from the chunks of one stream.
 
     Attributes:
         is_cached: It came from a cache and cost nothing.
+        limits: The provider's limits, as it told them with the answer.
     """
 
     message: Message
@@ -398,3 +328,4 @@ class ModelAnswer:
     usage: Usage = Usage()
     model: str = ""
     is_cached: bool = False
+    limits: RateLimits | None = None

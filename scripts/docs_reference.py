@@ -21,10 +21,10 @@ KERNEL = ROOT / "massgen_core"
 PAGES = {
     "hooks": ("Hooks", ("hookspecs",)),
     "specs": ("Specs and kinds", ("specs",)),
-    "contracts": ("Contracts", ("contracts", "links")),
+    "contracts": ("Contracts", ("contracts", "prices", "links")),
     "strategies": ("The contract of strategies", ("coordination",)),
     "executors": ("The contract of executors", ("execution",)),
-    "messages": ("Messages", ("messages",)),
+    "messages": ("Messages", ("messages", "chunks", "rates")),
     "events": ("Events", ("events/base", "events/run", "events/turns", "events/answers", "events/calls")),
     "errors": ("Errors", ("errors",)),
     "safety": ("Verdicts and secrets", ("safety", "secrets")),

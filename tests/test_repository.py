@@ -35,8 +35,8 @@ KERNEL_DEPENDENCIES = {
 # Lower floors know nothing of higher ones; modules of one floor may know each other.
 FLOORS = (
     {"errors"},
-    {"addresses", "messages", "safety", "secrets", "terminal"},
-    {"codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "specs"},
+    {"addresses", "messages", "rates", "safety", "secrets", "terminal"},
+    {"chunks", "codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "prices", "specs"},
     {"plain"},
     {"config", "plugins"},
     {"reading"},

@@ -8,6 +8,7 @@ import attrs
 
 from massgen_core.events.base import Event
 from massgen_core.messages import Message, StopReason, ToolResult, Usage
+from massgen_core.rates import RateLimits
 
 __all__ = [
     "ModelAnswered",
@@ -62,6 +63,7 @@ class ModelAnswered(Event):
         seconds: From the request to the end.
         first: Seconds to the first chunk.
         is_cached: The answer came from a cache and cost nothing.
+        limits: The provider's limits, as it told them with the answer.
     """
 
     type: ClassVar[str] = "model.answered"
@@ -75,6 +77,7 @@ class ModelAnswered(Event):
     seconds: float = 0.0
     first: float = 0.0
     is_cached: bool = False
+    limits: RateLimits | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 import attrs
 
+from massgen_core.chunks import ReasoningChunk, TextChunk, ToolCallChunk
 from massgen_core.config.sections import AgentConfig
 from massgen_core.contracts import Backend, Middleware, ModelCall
 from massgen_core.errors import BackendFault, BadRequest, MassGenError, TimedOut
@@ -28,7 +29,7 @@ from massgen_core.events import (
     TurnResponded,
     TurnStarted,
 )
-from massgen_core.messages import Message, ModelAnswer, ModelRequest, ReasoningChunk, TextChunk, ToolCallChunk
+from massgen_core.messages import Message, ModelAnswer, ModelRequest
 from massgen_core.runtime.assembly import Assembly, next_chunk
 from massgen_core.runtime.conversation import Conversation
 from massgen_core.runtime.toolbox import Toolbox, chain, unfinished
@@ -214,6 +215,7 @@ class Turn:
                 seconds=anyio.current_time() - began,
                 first=first[0] if first else 0.0,
                 is_cached=answer.is_cached,
+                limits=answer.limits,
             ),
             span,
         )

@@ -5,24 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
+from massgen_core.chunks import Chunk, ItemChunk, LimitsChunk, ReasoningChunk, StopChunk, TextChunk, ToolCallChunk, UsageChunk
 from massgen_core.errors import ConnectionLost
-from massgen_core.messages import (
-    Chunk,
-    Content,
-    ItemChunk,
-    Message,
-    ModelAnswer,
-    ProviderItem,
-    Reasoning,
-    ReasoningChunk,
-    StopChunk,
-    Text,
-    TextChunk,
-    ToolCall,
-    ToolCallChunk,
-    Usage,
-    UsageChunk,
-)
+from massgen_core.messages import Content, Message, ModelAnswer, ProviderItem, Reasoning, Text, ToolCall, Usage
+from massgen_core.rates import RateLimits
 
 __all__ = ["Assembly", "next_chunk"]
 
@@ -39,6 +25,7 @@ class Assembly:
         self._slots: list[tuple[str, Any]] = []
         self._calls: dict[int, list[Any]] = {}
         self.usage = Usage()
+        self.limits: RateLimits | None = None
         self.stop: StopChunk | None = None
 
     def add(self, chunk: Chunk) -> None:
@@ -52,6 +39,8 @@ class Assembly:
                 self._add_call(chunk)
             case UsageChunk():
                 self.usage = chunk.usage
+            case LimitsChunk():
+                self.limits = chunk.limits
             case ItemChunk():
                 self._slots.append(("item", chunk.item))
             case StopChunk():
@@ -89,7 +78,8 @@ class Assembly:
         reason = self.stop.reason
         if reason == "stop" and self._calls:
             reason = "tools"
-        return ModelAnswer(message=Message(role="assistant", content=content), stop=reason, usage=self.usage, model=self.stop.model)
+        message = Message(role="assistant", content=content)
+        return ModelAnswer(message=message, stop=reason, usage=self.usage, model=self.stop.model, limits=self.limits)
 
     def _parts(self) -> Generator[Content]:
         used: set[str] = set()

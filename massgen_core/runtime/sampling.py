@@ -69,6 +69,7 @@ async def sample(agent: Agent, request: ModelRequest, *, observe: Observe, span:
             model=answer.model or request.model,
             seconds=anyio.current_time() - began,
             is_cached=answer.is_cached,
+            limits=answer.limits,
         ),
         span=span,
     )

@@ -22,11 +22,14 @@ from massgen_core.api import (
     ConnectionLost,
     ContextTooLong,
     ItemChunk,
+    LimitsChunk,
     ModelMissing,
     ModelRequest,
     Overloaded,
     ProviderItem,
+    RateLimit,
     RateLimited,
+    RateLimits,
     ReasoningChunk,
     StopChunk,
     TextChunk,
@@ -262,6 +265,8 @@ def _chunk_data(chunk: Chunk, cleaner: Cleaner) -> dict[str, Any]:
             return {"call": attrs.asdict(chunk)}
         case UsageChunk():
             return {"usage": attrs.asdict(chunk.usage)}
+        case LimitsChunk():
+            return {"limits": attrs.asdict(chunk.limits)}
         case ItemChunk():
             return {"item": {"backend": chunk.item.backend, "item": cleaner.data(chunk.item.item)}}
         case StopChunk():
@@ -278,6 +283,8 @@ def _chunk(data: Mapping[str, Any]) -> Chunk:
         return ToolCallChunk(**value)
     if kind == "usage":
         return UsageChunk(Usage(**value))
+    if kind == "limits":
+        return LimitsChunk(RateLimits(**{name: RateLimit(**limit) for name, limit in value.items() if limit is not None}))
     if kind == "item":
         return ItemChunk(ProviderItem(**value))
     if kind == "stop":

@@ -10,6 +10,7 @@ import attrs
 from massgen_core.api import (
     Chunk,
     ItemChunk,
+    LimitsChunk,
     ProviderItem,
     ReasoningChunk,
     StopChunk,
@@ -20,7 +21,7 @@ from massgen_core.api import (
     UsageChunk,
 )
 
-KNOWN = (TextChunk, ReasoningChunk, ToolCallChunk, UsageChunk, ItemChunk, StopChunk)
+KNOWN = (TextChunk, ReasoningChunk, ToolCallChunk, UsageChunk, LimitsChunk, ItemChunk, StopChunk)
 
 
 @attrs.frozen(kw_only=True)
