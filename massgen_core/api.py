@@ -33,6 +33,7 @@ from massgen_core.contracts import (
     Toolset,
     ToolUse,
     Workspace,
+    WritableStore,
 )
 from massgen_core.coordination import (
     Ask,
@@ -47,6 +48,7 @@ from massgen_core.coordination import (
     Strategy,
     Task,
 )
+from massgen_core.credentials import credential_stores, is_reference
 from massgen_core.errors import (
     AuthenticationFailed,
     BackendFault,
@@ -75,6 +77,7 @@ from massgen_core.errors import (
     RunStopped,
     SandboxLost,
     SecretMissing,
+    StoreProblem,
     TimedOut,
     ToolFault,
     UsageProblem,
@@ -324,6 +327,7 @@ __all__ = [
     "Spec",
     "StopChunk",
     "StopReason",
+    "StoreProblem",
     "Strategy",
     "StrategySpec",
     "Task",
@@ -363,14 +367,17 @@ __all__ = [
     "WinnerChosen",
     "Workspace",
     "WorkspaceSpec",
+    "WritableStore",
     "address_refusal",
     "canonical_request",
     "clean",
     "clean_line",
+    "credential_stores",
     "describe",
     "fingerprint",
     "hookimpl",
     "hookspec",
+    "is_reference",
     "join",
     "rate_limits",
     "read_document",

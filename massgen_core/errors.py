@@ -27,6 +27,7 @@
     - LimitUnsupported
     - SandboxLost
   + SecretMissing                a reference to a secret that no store holds
+  + StoreProblem                 a store of secrets cannot be used, or does not take what it is given
   + JournalDamaged               a line before the journal's end cannot be read
   + RunStopped                   a person stopped a run at once; it can be resumed
   + RunFailed                    no agent gave an answer; carries the run's folder and each agent's reason
@@ -66,6 +67,7 @@ __all__ = [
     "RunStopped",
     "SandboxLost",
     "SecretMissing",
+    "StoreProblem",
     "TimedOut",
     "ToolFault",
     "UsageProblem",
@@ -248,6 +250,10 @@ class SandboxLost(ExecutorFault):
 
 class SecretMissing(MassGenError):
     """A reference to a secret that no store holds."""
+
+
+class StoreProblem(MassGenError):
+    """A store of secrets cannot be used here, or does not take what it is given; the message says what to do."""
 
 
 class JournalDamaged(MassGenError):

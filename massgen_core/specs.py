@@ -82,15 +82,24 @@ class BackendSpec(Spec):
     Attributes:
         capabilities: What it can do.
         catalogue: `"module:attribute"` of a `Catalogue` that lists, and where it can pulls, models; empty where there is none.
+        keys: References to the secrets that it asks for where its options name none, each with what for; empty texts are fine.
     """
 
     capabilities: Capabilities = Capabilities()
     catalogue: str = ""
+    keys: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
 class TransportSpec(Spec):
-    """A way to reach an MCP server; the factory returns an async context manager of a `Link`."""
+    """A way to reach an MCP server; the factory returns an async context manager of a `Link`.
+
+    Attributes:
+        principal: `"module:attribute"` of a function `(config, context) -> str` that says, without reaching the server, who the client is for it:
+            texts are equal for those who may share what the server shows. Nobody writes it anywhere. Empty: the options alone decide.
+    """
+
+    principal: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -180,9 +189,15 @@ class MigrationSpec(Spec):
 
 @attrs.frozen(kw_only=True)
 class CredentialStoreSpec(Spec):
-    """A store of secrets; the factory returns a `CredentialStore`. Lower `order` is asked first."""
+    """A store of secrets; the factory returns a `CredentialStore`.
+
+    Attributes:
+        order: Of stores that are asked for a name without a store, the lowest is asked first. The standard ones: keyring 20, dotenv 40.
+        is_protected: Values are guarded by more than a file's mode, so that what plugins keep by themselves may go here.
+    """
 
     order: int = 50
+    is_protected: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -39,7 +39,7 @@ FLOORS = (
     {"chunks", "codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "prices", "specs"},
     {"plain"},
     {"config", "plugins"},
-    {"reading"},
+    {"credentials", "reading"},
     {"api"},
     {"runtime"},
     {"cli"},

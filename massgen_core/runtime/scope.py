@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -16,7 +15,8 @@ import attrs
 from massgen_core.config.sections import AgentConfig, PluginConfig, RunConfig
 from massgen_core.config.structure import plugin_options
 from massgen_core.contracts import Middleware, Question
-from massgen_core.errors import MassGenError, PluginBroken, SecretMissing
+from massgen_core.credentials import Credentials
+from massgen_core.errors import MassGenError, PluginBroken
 from massgen_core.events import Event, NoticeGiven
 from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.plugins.manager import Plugins
@@ -58,7 +58,10 @@ class Scope:
     middlewares: Mapping[str, Sequence[Middleware]] = attrs.field(factory=dict)
     _shared: dict[object, Any] = attrs.field(factory=dict)
     _locks: dict[object, anyio.Lock] = attrs.field(factory=dict)
-    _stores: dict[str, Any] = attrs.field(factory=dict)
+    _credentials: Credentials = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._credentials = Credentials(self.plugins, lambda store: self.make("credentials", store))
 
     def context(self, agent: str = "") -> RunContext:
         """Return what a factory is given."""
@@ -110,18 +113,7 @@ class Scope:
 
     def secret(self, reference: str) -> Secret:
         """Return a secret by its reference; see `Context.secret`."""
-        store, separator, key = reference.partition(":")
-        if not separator:
-            raise SecretMissing(f"{reference!r} is no reference to a secret; write for instance env:NAME")
-        if store == "env":
-            found = Secret(os.environ[key]) if os.environ.get(key) else None
-        else:
-            if store not in self._stores:
-                self._stores[store] = self.plugins.factory("credentials", store)(None, self.context())
-            found = self._stores[store].get(key)
-        if found is None:
-            where = "the environment" if store == "env" else f"credential store {store!r}"
-            raise SecretMissing(f"{where} holds no {key!r}; set it, or name another store in the reference")
+        _, found = self._credentials.find(reference)
         self.redactor.add((found,))
         return found
 
@@ -155,6 +147,9 @@ class RunContext:
 
     def secret(self, reference: str) -> Secret:
         return self.scope.secret(reference)
+
+    def hide(self, secret: Secret) -> None:
+        self.scope.redactor.add((secret,))
 
     def redact(self, text: str) -> str:
         return self.scope.redactor(text)

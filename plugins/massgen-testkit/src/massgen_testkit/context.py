@@ -56,11 +56,16 @@ class PlainContext:
         self.records.emit(event, span=span, parent=parent)
 
     def secret(self, reference: str) -> Secret:
-        if reference not in self.secrets:
+        # A name without a store is looked for in the environment first.
+        known = reference if reference in self.secrets or ":" in reference else f"env:{reference}"
+        if known not in self.secrets:
             raise SecretMissing(f"no secret {reference!r}; this context holds: {', '.join(sorted(self.secrets)) or 'none'}")
-        secret = Secret(self.secrets[reference])
-        self._redactor.add([secret])
+        secret = Secret(self.secrets[known])
+        self.hide(secret)
         return secret
+
+    def hide(self, secret: Secret) -> None:
+        self._redactor.add([secret])
 
     def redact(self, text: str) -> str:
         return self._redactor(text)
