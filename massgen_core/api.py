@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from massgen_core.addresses import address_refusal
+from massgen_core.beneath import open_beneath
 from massgen_core.chunks import (
     Chunk,
     ItemChunk,
@@ -54,6 +55,7 @@ from massgen_core.errors import (
     BackendFault,
     BadRequest,
     BudgetExceeded,
+    CommandRefused,
     ConfigProblem,
     ConfigProblems,
     ConnectionLost,
@@ -224,6 +226,7 @@ __all__ = [
     "Classifier",
     "ClassifierSpec",
     "Command",
+    "CommandRefused",
     "CommandSpec",
     "ConfigProblem",
     "ConfigProblems",
@@ -379,6 +382,7 @@ __all__ = [
     "hookspec",
     "is_reference",
     "join",
+    "open_beneath",
     "rate_limits",
     "read_document",
     "retry_after",

@@ -25,6 +25,7 @@
     - ExecutorUnavailable
     - ImageMissing
     - LimitUnsupported
+    - CommandRefused
     - SandboxLost
   + SecretMissing                a reference to a secret that no store holds
   + StoreProblem                 a store of secrets cannot be used, or does not take what it is given
@@ -44,6 +45,7 @@ __all__ = [
     "BackendFault",
     "BadRequest",
     "BudgetExceeded",
+    "CommandRefused",
     "ConfigProblem",
     "ConfigProblems",
     "ConnectionLost",
@@ -242,6 +244,10 @@ class ImageMissing(ExecutorFault):
 
 class LimitUnsupported(ExecutorFault):
     """The engine cannot enforce a limit or an isolation that was asked for."""
+
+
+class CommandRefused(ExecutorFault):
+    """The configuration's patterns do not let the command through; the message names the pattern."""
 
 
 class SandboxLost(ExecutorFault):

@@ -28,7 +28,7 @@ PAGES = {
     "events": ("Events", ("events/base", "events/run", "events/turns", "events/answers", "events/calls")),
     "errors": ("Errors", ("errors",)),
     "safety": ("Verdicts and secrets", ("safety", "secrets")),
-    "helpers": ("What the kernel lends to plugins", ("terminal", "plain", "reading", "credentials", "addresses", "fingerprint")),
+    "helpers": ("What the kernel lends to plugins", ("terminal", "plain", "reading", "credentials", "addresses", "beneath", "fingerprint")),
 }
 
 
