@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
@@ -27,21 +27,41 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
 _json = msgspec.json.Encoder()
 
 
-def encode(record: Record) -> bytes:
-    """Return the record as one line, line break included."""
+class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    seq: int
+    at: float
+    type: str
+    span: str = ""
+    parent: str = ""
+    trace: str = ""
+    data: Any
+
+
+def encode(records: Iterable[Record]) -> bytes:
+    """Return records as lines, a line break after each."""
+    lines = [_line(record) for record in records]
+    try:
+        return _json.encode_lines(lines)
+    except (TypeError, ValueError, OverflowError):  # one value that JSON has no word for must not cost the run the others
+        return _json.encode_lines([_sound(msgspec.to_builtins(line, enc_hook=repr)) for line in lines])
+
+
+def _sound(value: Any) -> Any:
+    """Return plain data that can be encoded: halves of surrogate pairs are joined, or replaced where the other half is missing."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_sound(key): _sound(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sound(item) for item in value]
+    return f"{value}" if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
+
+
+def _line(record: Record) -> _Line:
     event = record.event
-    if isinstance(event, UnknownEvent):
-        name, data = event.name, _json.encode(event.data)
-    else:
-        name, data = event.type, _json.encode(event)
-    ids = ""
-    if record.span:
-        ids += f',"span":"{record.span}"'
-    if record.parent:
-        ids += f',"parent":"{record.parent}"'
-    if record.seq == 1:
-        ids += f',"trace":"{record.trace}"'
-    return b'{"seq":%d,"at":%.6f,"type":"%b"%b,"data":%b}\n' % (record.seq, record.at, name.encode(), ids.encode(), data)
+    name, data = (event.name, event.data) if type(event) is UnknownEvent else (event.type, event)
+    trace = record.trace if record.seq == 1 else ""
+    return _Line(seq=record.seq, at=record.at, type=name, span=record.span, parent=record.parent, trace=trace, data=data)
 
 
 def decoder(plugin_types: Callable[[], Mapping[str, type[Event]]] | None = None) -> Callable[[bytes], Record]:

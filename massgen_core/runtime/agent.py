@@ -1,24 +1,15 @@
-"""One agent, and one turn of it: call the model, carry out its tool calls, hand its answer to the strategy, go on."""
+"""One turn of an agent: call the model, carry out its tool calls, hand its answer to the strategy, go on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Protocol
 
 import anyio
-import attrs
 
-from massgen_core.chunks import ReasoningChunk, TextChunk, ToolCallChunk
-from massgen_core.config.sections import AgentConfig
-from massgen_core.contracts import Backend, Middleware, ModelCall
-from massgen_core.errors import BackendFault, BadRequest, MassGenError, TimedOut
+from massgen_core.errors import BadRequest, MassGenError
 from massgen_core.events import (
     Event,
-    ModelAnswered,
-    ModelFailed,
-    ModelRequested,
-    ModelStreamed,
     NoticeGiven,
     ToolCalled,
     ToolJudged,
@@ -29,13 +20,12 @@ from massgen_core.events import (
     TurnResponded,
     TurnStarted,
 )
-from massgen_core.messages import Message, ModelAnswer, ModelRequest
-from massgen_core.runtime.assembly import Assembly, next_chunk
+from massgen_core.messages import Message, ModelRequest
+from massgen_core.runtime.calling import Agent, Call
 from massgen_core.runtime.conversation import Conversation
-from massgen_core.runtime.toolbox import Toolbox, chain, unfinished
-from massgen_core.specs import Capabilities
+from massgen_core.runtime.toolbox import unfinished
 
-__all__ = ["Agent", "Observe", "Turn"]
+__all__ = ["Observe", "Turn"]
 
 # A conversation that needs more model calls than this goes in circles.
 CALLS_PER_TURN = 200
@@ -45,23 +35,6 @@ class Observe(Protocol):
     """Puts a fact into the journal and lets the strategy see it."""
 
     def __call__(self, event: Event, *, span: str = "", parent: str = "") -> None: ...
-
-
-@attrs.define
-class Agent:
-    """An agent as it takes part in a run."""
-
-    config: AgentConfig
-    backend: Backend
-    capabilities: Capabilities
-    toolbox: Toolbox
-    middlewares: Sequence[Middleware] = ()
-    run: str = ""
-    calls: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.config.name
 
 
 class Turn:
@@ -83,7 +56,7 @@ class Turn:
         self._observe, self._new_span, self._idle_seconds = observe, new_span, idle_seconds
         self._scope = anyio.CancelScope()
         self._wake: anyio.Event | None = None
-        self._assembly: Assembly | None = None
+        self._call: Call | None = None
         self.is_over = False
 
     @property
@@ -98,7 +71,7 @@ class Turn:
     @property
     def partial(self) -> str:
         """The text of the call under way."""
-        return self._assembly.text if self._assembly else ""
+        return self._call.text if self._call else ""
 
     def take(self, event: Event) -> None:
         """Take an event of this turn that the conductor recorded."""
@@ -181,44 +154,16 @@ class Turn:
             self._wake = None
 
     async def _call_model(self) -> None:
-        agent, turn = self.key
-        self.agent.calls += 1
-        number, span = self.agent.calls, self._new_span()
-        config = self.agent.config
-        self._assembly = None
-        self._tell(ModelRequested(agent=agent, turn=turn, call=number, backend=config.backend.type, model=config.model), span)
+        span = self._new_span()
+        call = self._call = Call(
+            self.agent, self.started.turn, lambda event: self._observe(event, span=span, parent=self.span), idle_seconds=self._idle_seconds
+        )
+        self._tell(call.requested(self.agent.config.model), span)
         if self.is_over:
             return
-        began = anyio.current_time()
-        first: list[float] = []
-
-        def emit(event: Event) -> None:
-            self._observe(event, span=span, parent=self.span)
-
-        def seen(text: str, reasoning: str, arguments: str) -> None:
-            if not first:
-                first.append(anyio.current_time() - began)
-            emit(ModelStreamed(agent=agent, turn=turn, call=number, text=text, reasoning=reasoning, arguments=arguments))
-
-        call = ModelCall(request=self._request(), agent=agent, turn=turn, backend=config.backend.type, emit=emit)
-        answer: ModelAnswer = await chain(self.agent.middlewares, partial(self._stream, number=number, seen=seen))(call)
-        self._assembly = None
-        self._tell(
-            ModelAnswered(
-                agent=agent,
-                turn=turn,
-                call=number,
-                message=answer.message,
-                stop=answer.stop,
-                usage=answer.usage,
-                model=answer.model or config.model,
-                seconds=anyio.current_time() - began,
-                first=first[0] if first else 0.0,
-                is_cached=answer.is_cached,
-                limits=answer.limits,
-            ),
-            span,
-        )
+        answered = await call.make(self._request())
+        self._call = None
+        self._tell(answered, span)
 
     def _request(self) -> ModelRequest:
         config, talk = self.agent.config, self.conversation
@@ -245,54 +190,6 @@ class Turn:
             metadata={"run": self.agent.run, "agent": config.name, "turn": str(self.started.turn)},
             options=config.options,
         )
-
-    async def _stream(self, call: ModelCall, *, number: int, seen: Callable[[str, str, str], None]) -> ModelAnswer:
-        """Make one attempt; what came before a fault is kept in `model.failed`."""
-        assembly = self._assembly = Assembly(f"call_{self.started.turn}_{number}")
-        text: list[str] = []
-        reasoning: list[str] = []
-        arguments: list[str] = []
-
-        def flush() -> None:
-            if text or reasoning or arguments:
-                seen("".join(text), "".join(reasoning), "".join(arguments))
-                text.clear()
-                reasoning.clear()
-                arguments.clear()
-            idle.deadline = anyio.current_time() + self._idle_seconds
-
-        try:
-            with anyio.CancelScope(deadline=anyio.current_time() + self._idle_seconds) as idle:
-                async with self.agent.backend.respond(call.request) as stream:
-                    while True:
-                        try:
-                            chunk = await next_chunk(stream, flush)
-                        except StopAsyncIteration:
-                            break
-                        assembly.add(chunk)
-                        if isinstance(chunk, TextChunk):
-                            text.append(chunk.text)
-                        elif isinstance(chunk, ReasoningChunk):
-                            reasoning.append(chunk.text)
-                        elif isinstance(chunk, ToolCallChunk):
-                            arguments.append(chunk.arguments)
-                flush()
-            if idle.cancelled_caught:
-                raise TimedOut(f"the model of {call.agent!r} was silent for {self._idle_seconds:g} s (model_idle_seconds)")
-            return assembly.finish()
-        except BackendFault as fault:
-            call.emit(
-                ModelFailed(
-                    agent=call.agent,
-                    turn=call.turn,
-                    call=number,
-                    fault=type(fault).__name__,
-                    reason=str(fault),
-                    partial=assembly.text,
-                    usage=assembly.usage,
-                )
-            )
-            raise
 
 
 def _with_system(messages: tuple[Message, ...], system: str) -> tuple[Message, ...]:

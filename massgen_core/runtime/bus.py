@@ -43,12 +43,10 @@ class Bus:
         if earlier:
             self._lanes[-1].offer(earlier)
 
-    def publish(self, record: Record) -> None:
+    def publish(self, records: Sequence[Record]) -> None:
         """Tell everybody."""
-        batch = (record,)
         for lane in self._lanes:
-            lane.offer(batch)
-        # What a lane reports is a record too: its report is published after this one, never inside it.
+            lane.offer(records)
         for lane in self._lanes:
             while lane.reports:
                 self._report(lane.reports.popleft())

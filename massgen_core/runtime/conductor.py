@@ -39,7 +39,8 @@ from massgen_core.events import (
     TurnStarted,
     VoteCast,
 )
-from massgen_core.runtime.agent import Agent, Turn
+from massgen_core.runtime.agent import Turn
+from massgen_core.runtime.calling import Agent
 from massgen_core.runtime.emitter import Emitter
 from massgen_core.runtime.meter import Meter
 from massgen_core.runtime.past import Past, agent_state
@@ -92,6 +93,7 @@ class Conductor:
         self._defect: Exception | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_settling = False
+        self._ended = anyio.Event()
 
     @property
     def meter(self) -> Meter:
@@ -110,11 +112,12 @@ class Conductor:
             version=__version__,
             history=task.history,
         )
-        self._record(started)
-        if task.history:
-            self._record(MemoryRecalled(source="conversation", messages=len(task.history)))
-        for name in self._agent_limits:
-            self._show(name, "waiting")
+        with self._emitter:
+            self._record(started)
+            if task.history:
+                self._record(MemoryRecalled(source="conversation", messages=len(task.history)))
+            for name in self._agent_limits:
+                self._show(name, "waiting")
 
     def take_up(self, records: Sequence[Record]) -> None:
         """Go on where a journal ends, instead of `begin`."""
@@ -133,14 +136,19 @@ class Conductor:
         self._agents = agents
         self._began["run"] = anyio.current_time()
         async with anyio.create_task_group() as self._tasks:
-            if self._past is not None:
-                self._reopen_turns(self._past)
             if self._limits.seconds is not None:
                 self._tasks.start_soon(self._time, self._limits.seconds, "")
-            self._settle()
-            if self._outcome is None and self._defect is None:
-                await anyio.sleep_forever()
-            self._tasks.cancel_scope.cancel()
+            try:
+                with self._emitter:
+                    if self._past is not None:
+                        self._reopen_turns(self._past)
+                    self._settle()
+            except MassGenError as defect:
+                self._give_up(defect)
+            await self._ended.wait()
+            # At a run's end its turns are over; its clock is not, and neither are turns of a run that broke.
+            if self._limits.seconds is not None or self._defect is not None:
+                self._tasks.cancel_scope.cancel()
         if self._defect is not None:
             raise self._defect
         assert self._outcome is not None
@@ -176,13 +184,13 @@ class Conductor:
             return
         before = self._state
         try:
-            self._record(event, span=span, parent=parent)
+            with self._emitter:
+                self._record(event, span=span, parent=parent)
+                # Decisions depend on the state alone: where it is the same, there is nothing to decide.
+                if self._state is not before and self._tasks is not None and not self._is_settling:
+                    self._settle()
         except Exception as defect:  # the journal's disk, or a strategy's defect
             self._give_up(defect)
-            return
-        # Decisions depend on the state alone: where it is the same, there is nothing to decide.
-        if self._state is not before and self._tasks is not None and not self._is_settling:
-            self._settle()
 
     def _record(self, event: Event, *, span: str = "", parent: str = "") -> None:
         self._emitter.emit(event, span=span, parent=parent)
@@ -286,7 +294,16 @@ class Conductor:
             raise MassGenError(f"strategy {self._strategy_name!r} asks {ask.agent!r}, who is none of {', '.join(self._agents)}")
         if ask.agent in self._turns:
             raise MassGenError(f"strategy {self._strategy_name!r} asks {ask.agent!r}, whose turn is still open")
-        started = TurnStarted(**attrs.asdict(ask, recurse=False))
+        started = TurnStarted(
+            agent=ask.agent,
+            turn=ask.turn,
+            purpose=ask.purpose,
+            messages=ask.messages,
+            tools=ask.tools,
+            tool_choice=ask.tool_choice,
+            brief=ask.brief,
+            uses_toolsets=ask.uses_toolsets,
+        )
         turn = self._make_turn(started, self._emitter.new_span())
         self._turns[ask.agent] = turn
         self._record(started, span=turn.span)
@@ -352,13 +369,11 @@ class Conductor:
             )
         )
         self._outcome = outcome
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
+        self._ended.set()
 
     def _give_up(self, defect: Exception) -> None:
-        self._defect = defect
+        self._defect = self._defect or defect
         # Where the journal itself broke, the notice cannot be written either.
         with contextlib.suppress(MassGenError):
             self._emitter.emit(NoticeGiven(level="error", text=f"the run stopped: {defect}"))
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
+        self._ended.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from massgen_core.events import Event, ModelStreamed, Record
@@ -19,8 +20,8 @@ class Keeps(Protocol):
     def waits(self) -> bool:
         """`durable` has something to wait for."""
 
-    def append(self, record: Record) -> None:
-        """Keep a record."""
+    def append(self, records: Sequence[Record]) -> None:
+        """Keep records."""
 
     async def durable(self) -> None:
         """Return when what is kept survives what was promised."""
@@ -28,6 +29,8 @@ class Keeps(Protocol):
 
 class Emitter:
     """Journal first, then the bus.
+
+    A fact is written and told at once; facts that are emitted inside of a `with emitter:` block are written and told together, at its end.
 
     Args:
         journal: Where facts are kept; None keeps none.
@@ -41,6 +44,8 @@ class Emitter:
         self._ids = random.Random(f"{run}:{last}")  # noqa: S311 - ids must be unique, not secret
         self.trace = trace or f"{self._ids.getrandbits(128):032x}"
         self.bus = Bus(self.emit)
+        self._batch: list[Record] = []
+        self._depth = 0
 
     def new_span(self) -> str:
         """Return a fresh W3C span id."""
@@ -52,14 +57,30 @@ class Emitter:
         Raises:
             MassGenError: The journal cannot be written.
         """
-        if type(event) is ModelStreamed:
-            self.bus.publish(Record(self._seq, time.time(), event, span, parent, self.trace))
-            return
-        self._seq += 1
-        record = Record(self._seq, time.time(), event, span, parent, self.trace)
-        if self._journal is not None:
-            self._journal.append(record)
-        self.bus.publish(record)
+        if type(event) is not ModelStreamed:
+            self._seq += 1
+        self._batch.append(Record(self._seq, time.time(), event, span, parent, self.trace))
+        if not self._depth:
+            self._flush()
+
+    def __enter__(self) -> None:
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._depth += 1  # what listeners emit follows what they are being told
+        try:
+            while batch := self._batch:
+                self._batch = []
+                if self._journal is not None and (kept := [record for record in batch if type(record.event) is not ModelStreamed]):
+                    self._journal.append(kept)
+                self.bus.publish(batch)
+        finally:
+            self._depth -= 1
 
     @property
     def waits(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -25,7 +25,7 @@ _BUFFER = 1 << 16
 class Journal:
     """Writes records in order.
 
-    `process` hands each record to the operating system before anyone is told of it: `kill -9` loses nothing. `power` also waits for the disk at
+    `process` hands records to the operating system before anyone is told of them: `kill -9` loses nothing. `power` also waits for the disk at
     `durable`. `off` collects records in memory and writes them in blocks.
 
     Args:
@@ -41,6 +41,7 @@ class Journal:
         self.path = folder / FILE
         self._durability, self._redact = durability, redact
         self._pending = bytearray()
+        self._failure: MassGenError | None = None
         self._written = self._synced = 0
         self._sync_lock = anyio.Lock()
         try:
@@ -54,31 +55,35 @@ class Journal:
             raise MassGenError(f"another process is working on this run ({folder}); wait for its end or stop it") from error
         _cut_torn_line(self.path)
 
-    def append(self, record: Record) -> None:
-        """Write a record.
+    def append(self, records: Sequence[Record]) -> None:
+        """Write records, all with one call to the operating system.
 
         Raises:
-            MassGenError: The disk is full or broken; the message names the file.
+            MassGenError: The disk is full or broken; the message names the file. Nothing is written after that: the rest of a line that was cut
+                off would damage the journal.
         """
-        line = encode(record)
+        lines = encode(records)
         if self._redact is not None:
-            line = self._redact(line)
+            lines = self._redact(lines)
         if self._durability == "off":
-            self._pending += line
+            self._pending += lines
             if len(self._pending) < _BUFFER:
                 return
-            line = bytes(self._pending)
+            lines = bytes(self._pending)
             self._pending.clear()
-        self._write(line)
+        self._write(lines)
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
+        if self._failure is not None:
+            raise MassGenError(str(self._failure))
+        done = 0
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            while done < len(data):
+                done += os.write(self._descriptor, data[done:] if done else data)
         except OSError as error:
-            raise MassGenError(f"the journal {self.path} cannot be written: {error.strerror}; free space and resume the run") from error
-        self._written += len(data)
+            self._failure = MassGenError(f"the journal {self.path} cannot be written: {error.strerror}; free space and resume the run")
+            raise self._failure from error
+        self._written += done
 
     @property
     def waits(self) -> bool:

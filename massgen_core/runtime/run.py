@@ -153,7 +153,8 @@ class Job:
                 tasks.start_soon(watch)
             agents = await open_agents(scope, self.config, emitter)
             outcome = await conductor.conduct(agents)
-            tasks.cancel_scope.cancel()
+            if self.catches_signals:
+                tasks.cancel_scope.cancel()
         if outcome is None:
             raise RunStopped(f"stopped; go on with: massgen resume {self.run}" if is_stopped else "the run was cancelled")
         return outcome

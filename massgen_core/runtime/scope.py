@@ -20,7 +20,7 @@ from massgen_core.errors import MassGenError, PluginBroken
 from massgen_core.events import Event, NoticeGiven
 from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.plugins.manager import Plugins
-from massgen_core.runtime.agent import Agent
+from massgen_core.runtime.calling import Agent
 from massgen_core.runtime.emitter import Emitter
 from massgen_core.runtime.sampling import sample
 from massgen_core.runtime.toolbox import Toolbox
@@ -54,6 +54,7 @@ class Scope:
     _stack: AsyncExitStack
     _tasks: anyio.abc.TaskGroup
     trace: str = ""
+    has_started: bool = False
     samplers: dict[str, Callable[[ModelRequest], Awaitable[ModelAnswer]]] = attrs.field(factory=dict)
     middlewares: Mapping[str, Sequence[Middleware]] = attrs.field(factory=dict)
     _shared: dict[object, Any] = attrs.field(factory=dict)
@@ -103,6 +104,7 @@ class Scope:
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` in a task of its own; what it raises is told and harms nobody."""
+        self.has_started = True
         self._tasks.start_soon(self._guarded, work)
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -203,8 +205,9 @@ async def open_scope(
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         stack = AsyncExitStack()
+        scope = Scope(plugins=plugins, run=run, folder=folder, emit=emit, ask=ask, redactor=redactor, stack=stack, tasks=tasks, trace=trace)
         try:
-            yield Scope(plugins=plugins, run=run, folder=folder, emit=emit, ask=ask, redactor=redactor, stack=stack, tasks=tasks, trace=trace)
+            yield scope
         except Exception as error:  # raised again below, where the task group cannot wrap it
             failure = error
         finally:
@@ -213,7 +216,8 @@ async def open_scope(
                     await stack.aclose()
             except Exception as error:  # the first failure is the one to tell
                 failure = failure or error
-            tasks.cancel_scope.cancel()
+            if scope.has_started:
+                tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
 

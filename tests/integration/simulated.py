@@ -58,10 +58,11 @@ class MemoryJournal:
     def __init__(self, lines: list[bytes], crash_after: int | None = None) -> None:
         self.lines, self._crash_after = lines, crash_after
 
-    def append(self, record: Record) -> None:
-        if self._crash_after is not None and len(self.lines) >= self._crash_after:
-            raise Crash
-        self.lines.append(encode(record))
+    def append(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if self._crash_after is not None and len(self.lines) >= self._crash_after:
+                raise Crash
+            self.lines.append(encode([record]))
 
     async def durable(self) -> None:
         """Memory is all there is."""

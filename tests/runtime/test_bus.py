@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import pytest
+
 from massgen_core.api import AnswerGiven, Event, EventsDropped, Record, SinkFailed
 from massgen_core.runtime import bus as module
 from massgen_core.runtime.bus import Bus
@@ -104,11 +106,11 @@ def test_a_slow_listener_gets_a_thread_and_its_losses_are_counted(monkeypatch) -
     bus = Bus(reports.append)
     slow = Listener(gate=gate)
     bus.add("slow", slow)
-    bus.publish(Record(1, 0.0, event(1)))
+    bus.publish([Record(1, 0.0, event(1))])
     gate.clear()
 
     for number in range(2, 100):
-        bus.publish(Record(number, 0.0, event(number)))
+        bus.publish([Record(number, 0.0, event(number))])
     gate.set()
     bus.close()
 
@@ -128,11 +130,53 @@ def test_a_listener_that_hangs_does_not_keep_the_program(monkeypatch) -> None:
     bus = Bus(lambda event: None)
     stuck = Listener(gate=gate)
     bus.add("stuck", stuck)
-    bus.publish(Record(1, 0.0, event(1)))
+    bus.publish([Record(1, 0.0, event(1))])
     gate.clear()
-    bus.publish(Record(2, 0.0, event(2)))
-    bus.publish(Record(3, 0.0, event(3)))
+    bus.publish([Record(2, 0.0, event(2))])
+    bus.publish([Record(3, 0.0, event(3))])
 
     bus.close()
 
     gate.set()
+
+
+def test_what_a_listener_emits_follows_what_everybody_is_being_told() -> None:
+    """Two listeners hear the same order, although the first answers what it hears."""
+    emitter = Emitter(None, "r")
+    last = Listener()
+
+    class Answers:
+        def write(self, records: Sequence[Record]) -> None:
+            if records[0].seq == 1:
+                emitter.emit(event(2))
+
+    emitter.bus.add("answers", Answers())
+    emitter.bus.add("last", last)
+    emitter.emit(event(1))
+
+    assert [record.seq for record in last.seen] == [1, 2]
+
+
+def test_facts_of_one_block_are_told_together() -> None:
+    """Inside of a block nobody hears anything; at its end everybody hears all of it at once, also where the block fails."""
+    emitter = Emitter(None, "r")
+    batches: list[int] = []
+
+    class Counts:
+        def write(self, records: Sequence[Record]) -> None:
+            batches.append(len(records))
+
+    emitter.bus.add("counts", Counts())
+
+    def fails() -> None:
+        with emitter:
+            emitter.emit(event(1))
+            with emitter:
+                emitter.emit(event(2))
+            assert batches == []
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fails()
+
+    assert batches == [2]

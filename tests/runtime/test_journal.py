@@ -47,8 +47,7 @@ def answer(seq: int, content: str = "42") -> Record:
 
 def written(folder: Path, *records: Record, durability: Durability = "process") -> Path:
     journal = Journal(folder, durability)
-    for record in records:
-        journal.append(record)
+    journal.append(records)
     journal.close()
     return folder / FILE
 
@@ -86,7 +85,7 @@ def test_every_event_survives_its_line(event: Event) -> None:
     """What is decoded is what was encoded, whatever its text holds."""
     record = Record(1, 2.5, event, "00f067aa0ba902b7", "53995c3f42cd8ad8", "4bf92f3577b34da6a3ce929d0e0e4736")
 
-    line = codec.encode(record)
+    line = codec.encode([record])
 
     assert line.count(b"\n") == 1
     assert codec.decoder()(line) == record
@@ -112,12 +111,12 @@ def _plain(field: Any) -> Any:
 
 def test_unknown_events_stay_readable() -> None:
     """The event of a plugin that is gone is kept as it was read, and written as it was read."""
-    line = b'{"seq":2,"at":1.000000,"type":"dice.rolled","data":{"eyes":6}}\n'
+    line = b'{"seq":2,"at":1.0,"type":"dice.rolled","data":{"eyes":6}}\n'
 
     record = codec.decoder()(line)
 
     assert record.event == UnknownEvent(name="dice.rolled", data={"eyes": 6})
-    assert codec.encode(record) == line
+    assert codec.encode([record]) == line
 
 
 def test_plugins_are_asked_once_and_only_for_unknown_events() -> None:
@@ -129,7 +128,7 @@ def test_plugins_are_asked_once_and_only_for_unknown_events() -> None:
         return {}
 
     decode = codec.decoder(types)
-    decode(codec.encode(answer(1)))
+    decode(codec.encode([answer(1)]))
     assert asked == []
     decode(b'{"seq":2,"at":1,"type":"dice.rolled","data":{}}\n')
     decode(b'{"seq":3,"at":1,"type":"dice.lost","data":{}}\n')
@@ -191,7 +190,7 @@ def test_power_waits_for_the_disk_and_shares_a_sync(tmp_path: Path, monkeypatch:
     journal = Journal(tmp_path, "power")
 
     async def commit() -> None:
-        journal.append(answer(1))
+        journal.append([answer(1)])
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(journal.durable)
@@ -207,7 +206,7 @@ def test_known_secrets_do_not_reach_the_file(tmp_path: Path) -> None:
     redactor = Redactor()
     redactor.add([Secret('pass"word\\123')])
     journal = Journal(tmp_path, redact=redactor.line)
-    journal.append(answer(1, 'it is pass"word\\123 indeed'))
+    journal.append([answer(1, 'it is pass"word\\123 indeed')])
     journal.close()
 
     assert "word" not in (tmp_path / FILE).read_text()
@@ -218,3 +217,38 @@ def test_a_missing_journal_is_a_message(tmp_path: Path) -> None:
     """No traceback for a person's mistake."""
     with pytest.raises(MassGenError, match="cannot be read: No such file"):
         list(read(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [("\ud83e\udd9c", "\U0001f99c"), ("half \ud83e of it", "half \ufffd of it"), (object, "<class 'object'>"), (2**70, str(2**70))],
+    ids=["pair", "half", "object", "huge"],
+)
+def test_a_value_that_json_cannot_say_costs_no_record(tmp_path: Path, content: Any, kept: str) -> None:
+    """Models send halves of surrogate pairs, and plugins send anything: what comes nearest is written, and so are its neighbours."""
+    path = written(tmp_path, answer(1), answer(2, content), answer(3))
+
+    assert [record.event.content for record in read(path)] == ["42", kept, "42"]  # type: ignore[attr-defined]
+
+
+def test_nothing_is_written_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full cuts a line off; writing on when there is space again would leave that line in the middle."""
+    journal = Journal(tmp_path)
+    journal.append([answer(1)])
+    real = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if len(data) > 20:
+            return real(descriptor, data[:20])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(MassGenError, match="No space left"):
+        journal.append([answer(2)])
+    monkeypatch.setattr(os, "write", real)
+    with pytest.raises(MassGenError, match="No space left"):
+        journal.append([answer(3)])
+    journal.close()
+
+    assert [record.seq for record in read(tmp_path)] == [1]
+    assert list(read(written(tmp_path, answer(2))))[-1].seq == 2

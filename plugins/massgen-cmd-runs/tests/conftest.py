@@ -91,8 +91,8 @@ def keep(app: ConsoleApp) -> Callable[..., Path]:
     def write(run: str, events: Sequence[Event], at: float = START, tail: bytes = b"") -> Path:
         folder = app.runs / run
         folder.mkdir()
-        lines = [encode(Record(seq, at + seq - 1, event, trace="0" * 32)) for seq, event in enumerate(events, start=1)]
-        (folder / "journal.jsonl").write_bytes(b"".join(lines) + tail)
+        records = [Record(seq, at + seq - 1, event, trace="0" * 32) for seq, event in enumerate(events, start=1)]
+        (folder / "journal.jsonl").write_bytes(encode(records) + tail)
         return folder
 
     return write

@@ -34,4 +34,4 @@ def test_an_event_survives_the_journal(cls: type[McpEvent]) -> None:
     """Written and read again, an event is the same."""
     record = Record(7, 12.5, filled(cls), "0" * 16, "1" * 16, "")
 
-    assert decoder(lambda: {event.type: event for event in EVENTS})(encode(record)) == record
+    assert decoder(lambda: {event.type: event for event in EVENTS})(encode([record])) == record

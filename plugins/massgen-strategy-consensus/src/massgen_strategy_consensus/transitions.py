@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import attrs
-
 from massgen_core.api import (
     AgentLeft,
     AnswerGiven,
@@ -33,7 +31,7 @@ from massgen_core.api import (
 )
 from massgen_strategy_consensus.ballot import certain_winner, tally
 from massgen_strategy_consensus.config import ConsensusConfig
-from massgen_strategy_consensus.state import Member, Need, State
+from massgen_strategy_consensus.state import Member, Need, State, evolve
 
 __all__ = ["apply"]
 
@@ -53,7 +51,7 @@ def _turn_started(_: ConsensusConfig, state: State, event: TurnStarted) -> State
     member = state.members.get(event.agent)
     if member is None:
         return state
-    begun = attrs.evolve(
+    begun = evolve(
         member,
         turn=event.turn,
         purpose=event.purpose,
@@ -72,14 +70,14 @@ def _turn_responded(_: ConsensusConfig, state: State, event: TurnResponded) -> S
     member = _in_turn(state, event.agent, event.turn)
     if member is None:
         return state
-    return state.put(attrs.evolve(member, heard=event, text=event.text.strip() or member.text), "judge")
+    return state.put(evolve(member, heard=event, text=event.text.strip() or member.text), "judge")
 
 
 def _rejected(_: ConsensusConfig, state: State, event: AnswerRejected | VoteRejected) -> State:
     member = state.members.get(event.agent if isinstance(event, AnswerRejected) else event.voter)
     if member is None or member.heard is None:
         return state
-    return state.put(attrs.evolve(member, objection=event.reason), "reply")
+    return state.put(evolve(member, objection=event.reason), "reply")
 
 
 def _turn_replied(_: ConsensusConfig, state: State, event: TurnReplied) -> State:
@@ -88,7 +86,7 @@ def _turn_replied(_: ConsensusConfig, state: State, event: TurnReplied) -> State
         return state
     # Who did not know of a new answer did nothing wrong; new answers are few, so turns end all the same.
     offences = member.offences + (member.seen == state.revision)
-    return state.put(attrs.evolve(member, heard=None, objection="", offences=offences, sent=state.revision, seen=state.revision), None)
+    return state.put(evolve(member, heard=None, objection="", offences=offences, sent=state.revision, seen=state.revision), None)
 
 
 def _turn_injected(_: ConsensusConfig, state: State, event: TurnInjected) -> State:
@@ -96,14 +94,14 @@ def _turn_injected(_: ConsensusConfig, state: State, event: TurnInjected) -> Sta
     if member is None:
         return state
     need = state.needs.get(member.name)
-    return state.put(attrs.evolve(member, sent=state.revision), None if need == "update" else need)
+    return state.put(evolve(member, sent=state.revision), None if need == "update" else need)
 
 
 def _model_requested(_: ConsensusConfig, state: State, event: ModelRequested) -> State:
     member = _in_turn(state, event.agent, event.turn)
     if member is None or member.seen == member.sent:
         return state
-    return state.put(attrs.evolve(member, seen=member.sent), state.needs.get(member.name))
+    return state.put(evolve(member, seen=member.sent), state.needs.get(member.name))
 
 
 def _turn_closed(_: ConsensusConfig, state: State, event: TurnEnded | TurnInterrupted) -> State:
@@ -111,13 +109,13 @@ def _turn_closed(_: ConsensusConfig, state: State, event: TurnEnded | TurnInterr
     if member is None:
         return state
     partial = event.partial.strip() if isinstance(event, TurnInterrupted) else ""
-    member = attrs.evolve(member, is_open=False, heard=None, objection="", text=partial or member.text)
+    member = evolve(member, is_open=False, heard=None, objection="", text=partial or member.text)
     need: Need | None = None
     if member.name in state.owing and not member.left:
         if state.phase == "voting":
             need = "ask"
         else:
-            member = attrs.evolve(member, left="its turn was stopped")
+            member = evolve(member, left="its turn was stopped")
     if member.left and not member.is_out:
         need = "leave"
     return state.put(member, need)
@@ -128,20 +126,20 @@ def _turn_failed(_: ConsensusConfig, state: State, event: TurnFailed) -> State:
     if member is None:
         return state
     left = member.left or f"{event.fault}: {event.reason}"
-    member = attrs.evolve(member, is_open=False, heard=None, objection="", text=event.partial.strip() or member.text, left=left)
+    member = evolve(member, is_open=False, heard=None, objection="", text=event.partial.strip() or member.text, left=left)
     return state.put(member, None if member.is_out else "leave")
 
 
 def _limit_reached(_: ConsensusConfig, state: State, event: LimitReached) -> State:
     if not event.agent:
-        return attrs.evolve(state, limit=state.limit or event, is_closing=True)
+        return evolve(state, limit=state.limit or event, is_closing=True)
     member = state.members.get(event.agent)
     if member is None or member.left:
         return state
     need: Need | None = "stop" if member.is_open else "leave"
     if member.heard is not None:
         need = state.needs.get(member.name)
-    return state.put(attrs.evolve(member, left=f"it reached its limit of {event.what} ({event.limit:g})"), need)
+    return state.put(evolve(member, left=f"it reached its limit of {event.what} ({event.limit:g})"), need)
 
 
 def _agent_left(config: ConsensusConfig, state: State, event: AgentLeft) -> State:
@@ -151,8 +149,8 @@ def _agent_left(config: ConsensusConfig, state: State, event: AgentLeft) -> Stat
     need: Need | None = None
     if member.is_open:
         need = "stop" if member.heard is None else "release"
-    state = state.put(attrs.evolve(member, is_out=True, left=member.left or event.reason), need)
-    return _settle(config, attrs.evolve(state, owing=state.owing - {member.name}))
+    state = state.put(evolve(member, is_out=True, left=member.left or event.reason), need)
+    return _settle(config, evolve(state, owing=state.owing - {member.name}))
 
 
 def _answer_given(_: ConsensusConfig, state: State, event: AnswerGiven) -> State:
@@ -161,15 +159,15 @@ def _answer_given(_: ConsensusConfig, state: State, event: AnswerGiven) -> State
         return state
     is_voting = state.phase == "voting"
     revision = state.revision + is_voting
-    author = attrs.evolve(author, answers=event.number, content=event.content, revised=revision)
+    author = evolve(author, answers=event.number, content=event.content, revised=revision)
     state = state.put(author, "release" if author.heard is not None else state.needs.get(author.name))
     if not is_voting:
-        return attrs.evolve(state, owing=state.owing - {author.name})
+        return evolve(state, owing=state.owing - {author.name})
     needs = dict(state.needs)
     for member in state.members.values():
         if not member.left and member.heard is None:
             needs[member.name] = "update" if member.is_open else "ask"
-    return attrs.evolve(
+    return evolve(
         state, revision=revision, votes={}, cleared=state.cleared + len(state.votes), needs=needs, owing=state.present, certain="", is_closing=False
     )
 
@@ -179,38 +177,38 @@ def _vote_cast(config: ConsensusConfig, state: State, event: VoteCast) -> State:
     if voter is None or event.choice not in state.members:
         return state
     state = state.put(voter, "release" if voter.heard is not None else state.needs.get(voter.name))
-    return _settle(config, attrs.evolve(state, votes={**state.votes, event.voter: event}, owing=state.owing - {event.voter}))
+    return _settle(config, evolve(state, votes={**state.votes, event.voter: event}, owing=state.owing - {event.voter}))
 
 
 def _decision_made(config: ConsensusConfig, state: State, event: DecisionMade) -> State:
-    state = attrs.evolve(state, told=state.told | {event.point})
+    state = evolve(state, told=state.told | {event.point})
     member = state.members.get(event.chosen)
     if member is None or member.heard is None:
         return state
     if event.point == "plain_text":
         return state.put(member, "take")
     if event.point == "abstention":
-        return _settle(config, attrs.evolve(state.put(member, "release"), owing=state.owing - {member.name}))
+        return _settle(config, evolve(state.put(member, "release"), owing=state.owing - {member.name}))
     return state
 
 
 def _votes_cleared(_: ConsensusConfig, state: State, event: VotesCleared) -> State:
-    return attrs.evolve(state, cleared=0)
+    return evolve(state, cleared=0)
 
 
 def _phase_entered(config: ConsensusConfig, state: State, event: PhaseEntered) -> State:
-    state = attrs.evolve(state, phase=event.phase)
+    state = evolve(state, phase=event.phase)
     if event.phase == "presenting":
         return state
     asked = [name for name, member in state.members.items() if not member.left]
-    return _settle(config, attrs.evolve(state, owing=frozenset(asked), needs={**state.needs, **dict.fromkeys(asked, "ask")}))
+    return _settle(config, evolve(state, owing=frozenset(asked), needs={**state.needs, **dict.fromkeys(asked, "ask")}))
 
 
 def _phase_left(_: ConsensusConfig, state: State, event: PhaseLeft) -> State:
-    state = attrs.evolve(state, phase="", past=(*state.past, event.phase))
+    state = evolve(state, phase="", past=(*state.past, event.phase))
     if event.phase != "answering" or len(state.candidates) > 1:
         return state
-    return attrs.evolve(state, certain="".join(state.candidates), is_closing=True)
+    return evolve(state, certain="".join(state.candidates), is_closing=True)
 
 
 def _settle(config: ConsensusConfig, state: State) -> State:
@@ -219,19 +217,19 @@ def _settle(config: ConsensusConfig, state: State) -> State:
         return state
     counts = tally(state.candidates, (vote.choice for vote in state.votes.values()))
     winner = certain_winner(counts, state.ranks, state.owing, self_vote=config.self_vote == "allow")
-    return attrs.evolve(state, certain=winner, is_closing=bool(winner) or state.limit is not None)
+    return evolve(state, certain=winner, is_closing=bool(winner) or state.limit is not None)
 
 
 def _winner_chosen(_: ConsensusConfig, state: State, event: WinnerChosen) -> State:
-    return attrs.evolve(state, winner=event, is_closing=True)
+    return evolve(state, winner=event, is_closing=True)
 
 
 def _answer_presented(_: ConsensusConfig, state: State, event: AnswerPresented) -> State:
-    return attrs.evolve(state, final=event.content)
+    return evolve(state, final=event.content)
 
 
 def _run_ended(_: ConsensusConfig, state: State, event: RunEnded) -> State:
-    return attrs.evolve(state, has_ended=True)
+    return evolve(state, has_ended=True)
 
 
 _Change: TypeAlias = Callable[[ConsensusConfig, State, Any], State]

@@ -1,0 +1,146 @@
+"""An agent, and one call of its model: through its middlewares, streamed, with what came before a fault kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import anyio
+import attrs
+
+from massgen_core.chunks import ReasoningChunk, TextChunk, ToolCallChunk
+from massgen_core.config.sections import AgentConfig
+from massgen_core.contracts import Backend, Middleware, ModelCall
+from massgen_core.errors import TimedOut
+from massgen_core.events import Event, ModelAnswered, ModelFailed, ModelRequested, ModelStreamed
+from massgen_core.messages import ModelAnswer, ModelRequest
+from massgen_core.runtime.assembly import Assembly, next_chunk
+from massgen_core.runtime.toolbox import Toolbox, chain
+from massgen_core.specs import Capabilities
+
+__all__ = ["Agent", "Call"]
+
+# Setting a deadline anew for each piece of a stream would cost more than the piece: it is set later by this share, and as rarely.
+SLACK = 0.01
+
+
+@attrs.define
+class Agent:
+    """An agent as it takes part in a run."""
+
+    config: AgentConfig
+    backend: Backend
+    capabilities: Capabilities
+    toolbox: Toolbox
+    middlewares: Sequence[Middleware] = ()
+    run: str = ""
+    calls: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+
+class Call:
+    """One call, counted on its agent's account; `requested` and what `make` returns are its facts, for the caller to tell.
+
+    Args:
+        agent: Whose model.
+        turn: The agent's turn; 0 outside of its turns.
+        emit: Tells what happens during the call, under its span.
+        idle_seconds: How long the model may be silent.
+        is_streamed: Pieces are told as they come.
+    """
+
+    def __init__(self, agent: Agent, turn: int, emit: Callable[[Event], None], *, idle_seconds: float, is_streamed: bool = True) -> None:
+        agent.calls += 1
+        self._agent, self._turn, self._number = agent, turn, agent.calls
+        self._emit, self._idle_seconds, self._is_streamed = emit, idle_seconds, is_streamed
+        self._began, self._first = 0.0, 0.0
+        self._assembly: Assembly | None = None
+
+    def requested(self, model: str) -> ModelRequested:
+        """Return the fact that begins the call."""
+        config = self._agent.config
+        return ModelRequested(agent=config.name, turn=self._turn, call=self._number, backend=config.backend.type, model=model)
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return self._assembly.text if self._assembly else ""
+
+    async def make(self, request: ModelRequest) -> ModelAnswered:
+        """Make the call, again where a middleware wants that.
+
+        Raises:
+            MassGenError: It failed; each failed attempt was told as `model.failed`.
+        """
+        name = self._agent.config.name
+        self._began = anyio.current_time()
+        call = ModelCall(request=request, agent=name, turn=self._turn, backend=self._agent.config.backend.type, emit=self._emit)
+        answer: ModelAnswer = await chain(self._agent.middlewares, self._attempt)(call)
+        return ModelAnswered(
+            agent=name,
+            turn=self._turn,
+            call=self._number,
+            message=answer.message,
+            stop=answer.stop,
+            usage=answer.usage,
+            model=answer.model or request.model,
+            seconds=anyio.current_time() - self._began,
+            first=self._first,
+            is_cached=answer.is_cached,
+            limits=answer.limits,
+        )
+
+    async def _attempt(self, call: ModelCall) -> ModelAnswer:
+        assembly = self._assembly = Assembly(f"call_{self._turn}_{self._number}")
+        text, reasoning, arguments = list[str](), list[str](), list[str]()
+        patience = self._idle_seconds * (1 + SLACK)
+
+        def waits() -> None:
+            now = anyio.current_time()
+            if now + self._idle_seconds > idle.deadline:
+                idle.deadline = now + patience
+            if text or reasoning or arguments:
+                self._tell("".join(text), "".join(reasoning), "".join(arguments), now)
+                text.clear()
+                reasoning.clear()
+                arguments.clear()
+
+        try:
+            with anyio.CancelScope(deadline=anyio.current_time() + patience) as idle:
+                async with self._agent.backend.respond(call.request) as stream:
+                    while True:
+                        try:
+                            chunk = await next_chunk(stream, waits)
+                        except StopAsyncIteration:
+                            break
+                        assembly.add(chunk)
+                        if isinstance(chunk, TextChunk):
+                            text.append(chunk.text)
+                        elif isinstance(chunk, ReasoningChunk):
+                            reasoning.append(chunk.text)
+                        elif isinstance(chunk, ToolCallChunk):
+                            arguments.append(chunk.arguments)
+                waits()
+            if idle.cancelled_caught:
+                raise TimedOut(f"the model of {call.agent!r} was silent for {self._idle_seconds:g} s (model_idle_seconds)")
+            return assembly.finish()
+        except Exception as fault:
+            failed = ModelFailed(
+                agent=call.agent,
+                turn=self._turn,
+                call=self._number,
+                fault=type(fault).__name__,
+                reason=str(fault),
+                partial=assembly.text,
+                usage=assembly.usage,
+            )
+            self._emit(failed)
+            raise
+
+    def _tell(self, text: str, reasoning: str, arguments: str, now: float) -> None:
+        self._first = self._first or now - self._began
+        if self._is_streamed:
+            agent = self._agent.config.name
+            self._emit(ModelStreamed(agent=agent, turn=self._turn, call=self._number, text=text, reasoning=reasoning, arguments=arguments))
