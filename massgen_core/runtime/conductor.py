@@ -50,6 +50,7 @@ __all__ = ["Conductor"]
 # So many decisions without anything happening in between are a strategy that goes in circles.
 DECISIONS_AT_ONCE = 10_000
 METERED = frozenset({ModelRequested, ModelAnswered, ModelFailed})
+CLOSING = (TurnEnded, TurnInterrupted, TurnFailed)
 
 
 class Conductor:
@@ -200,7 +201,7 @@ class Conductor:
         shown = agent_state(event)
         if shown is not None:
             self._show(*shown)
-        if isinstance(event, TurnEnded | TurnInterrupted | TurnFailed):
+        if isinstance(event, CLOSING):
             self._close(event)
         if type(event) in METERED:
             for limit in self._meter.reached(event.agent):  # type: ignore[attr-defined]
@@ -258,6 +259,8 @@ class Conductor:
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
+            case Declare():
+                self._declare(decision.event)
             case Ask():
                 self._ask(decision)
             case Reply():
@@ -278,8 +281,6 @@ class Conductor:
                 self._record(TurnEnded(agent=decision.agent, turn=decision.turn, seconds=seconds), span=turn.span)
             case Interrupt():
                 self._interrupt(self._open_turn(decision), decision.reason)
-            case Declare():
-                self._declare(decision.event)
             case Finish():
                 self._finish(decision.outcome)
 

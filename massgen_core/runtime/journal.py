@@ -53,7 +53,8 @@ class Journal:
         except OSError as error:
             os.close(self._descriptor)
             raise MassGenError(f"another process is working on this run ({folder}); wait for its end or stop it") from error
-        _cut_torn_line(self.path)
+        if os.fstat(self._descriptor).st_size:
+            _cut_torn_line(self.path)
 
     def append(self, records: Sequence[Record]) -> None:
         """Write records, all with one call to the operating system.

@@ -13,6 +13,13 @@ from massgen_core.messages import Usage
 __all__ = ["Meter"]
 
 
+_UNLIMITED = LimitsConfig()
+
+
+def _is_free(limits: LimitsConfig) -> bool:
+    return limits.calls is None and limits.tokens is None and limits.money is None
+
+
 @attrs.define
 class _Count:
     limits: LimitsConfig
@@ -30,7 +37,7 @@ class Meter:
     """
 
     def __init__(self, run: LimitsConfig, agents: Mapping[str, LimitsConfig]) -> None:
-        self._counts = {"": _Count(run), **{name: _Count(limits) for name, limits in agents.items()}}
+        self._counts = {name: _Count(_UNLIMITED if _is_free(limits) else limits) for name, limits in {"": run, **agents}.items()}
 
     @property
     def usage(self) -> Usage:
@@ -54,7 +61,7 @@ class Meter:
         found = []
         for name in (agent, ""):
             count = self._counts.get(name)
-            if count is None:
+            if count is None or count.limits is _UNLIMITED:
                 continue
             limits, usage = count.limits, count.usage
             for what, used, limit in (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
+from types import MappingProxyType
 
 __all__ = ["certain_winner", "labels_of", "leader", "lots", "tally"]
 
@@ -17,10 +19,15 @@ def lots(seed: int, agents: Iterable[str]) -> dict[str, int]:
     return {name: lot for lot, name in enumerate(sorted(agents, key=lambda name: _draw("lot", seed, name)))}
 
 
-def labels_of(seed: int, viewer: str, agents: Iterable[str]) -> dict[str, str]:
+def labels_of(seed: int, viewer: str, agents: Iterable[str]) -> Mapping[str, str]:
     """Return the names under which `viewer` knows the agents, itself included: real name by label, in the order in which it sees them."""
+    return _labels(seed, viewer, tuple(agents))
+
+
+@lru_cache(maxsize=1024)  # a vote asks for the same labels several times
+def _labels(seed: int, viewer: str, agents: tuple[str, ...]) -> Mapping[str, str]:
     order = sorted(agents, key=lambda name: _draw("label", seed, viewer, name))
-    return {f"agent{place}": name for place, name in enumerate(order, start=1)}
+    return MappingProxyType({f"agent{place}": name for place, name in enumerate(order, start=1)})
 
 
 def tally(candidates: Sequence[str], choices: Iterable[str]) -> dict[str, int]:

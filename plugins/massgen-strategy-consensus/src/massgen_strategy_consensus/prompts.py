@@ -6,6 +6,7 @@ No text shows a real name or a count of votes. What other agents wrote stands be
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 
 from massgen_core.api import Ask, Brief, Candidate, Message, Tool
@@ -178,7 +179,7 @@ def _vote_tool(labels: tuple[str, ...]) -> Tool:
     )
 
 
-def _translate(text: str, theirs: dict[str, str], shown: dict[str, str]) -> str:
+def _translate(text: str, theirs: Mapping[str, str], shown: dict[str, str]) -> str:
     """Rewrite a voter's labels into the reader's; each knows the agents under labels of its own."""
 
     def other(found: re.Match[str]) -> str:
