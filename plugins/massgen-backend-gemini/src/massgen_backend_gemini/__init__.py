@@ -1,0 +1,1 @@
+"""A backend for Gemini, in AI Studio and in Vertex AI."""

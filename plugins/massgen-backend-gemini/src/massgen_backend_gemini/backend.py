@@ -1,0 +1,159 @@
+"""The backend: one streamed answer a call, by the SDK."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+
+from massgen_backend_gemini.answers import Answer
+from massgen_backend_gemini.config import KEYS, GeminiConfig
+from massgen_backend_gemini.faults import Faults
+from massgen_backend_gemini.wire import Asked, asked_of, gathering
+from massgen_core.api import (
+    BackendFault,
+    BadRequest,
+    Chunk,
+    Context,
+    ItemChunk,
+    LimitsChunk,
+    ModelRequest,
+    ReasoningChunk,
+    SecretMissing,
+    TextChunk,
+    Usage,
+    UsageChunk,
+    rate_limits,
+)
+
+if TYPE_CHECKING:
+    from massgen_backend_gemini.client import Connection, Open
+
+__all__ = ["GeminiBackend", "open_backend"]
+
+
+@asynccontextmanager
+async def open_backend(config: GeminiConfig, context: Context) -> AsyncIterator[GeminiBackend]:
+    """Open the backend; the client is shared by the agents of a run.
+
+    Raises:
+        SecretMissing: The key is not there.
+        AuthenticationFailed: The credentials of Google Cloud are not there or cannot be read.
+    """
+    reference, secret = _secret(config, context)
+    where = urlsplit(config.base_url).netloc or ("Vertex AI" if config.is_vertex else "Gemini")
+    faults = Faults(where, repr(reference) if reference else "the application default credentials", context.redact)
+    # In a thread: the display goes on while the SDK is imported.
+    client = await anyio.to_thread.run_sync(_imported)
+    shown = (config.base_url, config.api_version, config.is_vertex, config.project, config.location, reference, *sorted(config.headers.items()))
+    try:
+        connection = await context.share(("massgen-backend-gemini", *shown), lambda: client.open_connection(config, secret))
+    except BackendFault:
+        raise
+    except Exception as error:
+        fault = faults.of(error, "")
+    else:
+        yield GeminiBackend(config, connection, faults)
+        return
+    raise fault from None
+
+
+def _imported() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the SDK's sources make Python warn when they are compiled
+        return import_module("massgen_backend_gemini.client")
+
+
+def _secret(config: GeminiConfig, context: Context) -> tuple[str, str]:
+    """Return the reference and the value of the key or of the credentials; empty where the machine's own are meant."""
+    if config.is_vertex and not config.key:
+        return config.credentials, context.secret(config.credentials).reveal() if config.credentials else ""
+    wanted = (config.key,) if config.key else KEYS
+    for reference in wanted:
+        try:
+            value = context.secret(reference).reveal().strip()
+        except SecretMissing:
+            if reference == wanted[-1]:
+                raise
+            continue
+        if not value.isascii() or not value.isprintable():
+            raise BadRequest(f"the key of {reference!r} holds characters that no header can carry; was something else pasted with it?")
+        return reference, value
+    raise AssertionError
+
+
+class GeminiBackend:
+    """Speaks with one server by the SDK."""
+
+    def __init__(self, config: GeminiConfig, connection: Connection, faults: Faults) -> None:
+        self._config, self._connection, self._faults = config, connection, faults
+
+    @asynccontextmanager
+    async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
+        """Start a call; see the contract."""
+        asked = await asked_of(request, self._config)
+        limits = self._config.connect_seconds, self._config.idle_seconds
+        async with self._connection.call(*limits) as call, aclosing(self._stream(asked, call)) as chunks:
+            # The SDK sends nothing before its stream is read.
+            first = await anext(chunks)
+            async with aclosing(_led(first, chunks)) as whole:
+                yield whole
+
+    async def _stream(self, asked: Asked, call: Open) -> AsyncGenerator[Chunk, None]:
+        spent = Usage()
+        if asked.gathers:
+            found: list[str] = []
+            async with aclosing(self._answer(gathering(asked), call, Usage())) as chunks:
+                async for chunk in chunks:
+                    if isinstance(chunk, TextChunk):
+                        found.append(chunk.text)
+                        yield ReasoningChunk(chunk.text)
+                    elif isinstance(chunk, ReasoningChunk):
+                        yield chunk
+                    elif isinstance(chunk, UsageChunk):
+                        spent = chunk.usage
+                        yield chunk
+            if notes := "".join(found).strip():
+                yield ItemChunk(asked.note(notes))
+        async with aclosing(self._answer(asked, call, spent)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _answer(self, asked: Asked, call: Open, spent: Usage) -> AsyncGenerator[Chunk, None]:
+        """Yield one answer of the model."""
+        answer = Answer(asked, self._faults, spent)
+        try:
+            stream = await self._connection.stream(call, asked)
+        except Exception as error:
+            fault = self._faults.of_request(error)
+        else:
+            try:
+                async with aclosing(stream):
+                    is_first = True
+                    async for event in stream:
+                        if is_first and (limits := rate_limits(call.headers)):
+                            yield LimitsChunk(limits)
+                        is_first = False
+                        for chunk in answer.take(event):
+                            yield chunk
+                for chunk in answer.end(call.message):
+                    yield chunk
+                return
+            except BackendFault:
+                raise
+            except Exception as error:
+                fault = self._faults.of(error, asked.model)
+        raise fault from None
+
+
+async def _led(first: Chunk, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+    """Yield what was read already and then the rest."""
+    yield first
+    async for chunk in chunks:
+        yield chunk

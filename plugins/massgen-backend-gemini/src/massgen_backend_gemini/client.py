@@ -1,0 +1,171 @@
+"""The SDK's client, shared by the agents of a run; only this module imports the SDK, which takes a third of a second."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+import httpx2
+from google import genai
+from google.auth import default, load_credentials_from_dict
+from google.auth.credentials import Credentials
+from google.genai import types
+
+from massgen_backend_gemini.config import GeminiConfig
+from massgen_backend_gemini.events import Events
+from massgen_backend_gemini.wire import Asked
+from massgen_core.api import AuthenticationFailed
+
+__all__ = ["CALL", "Connection", "Open", "open_connection"]
+
+CALL = "x-massgen-call"  # says which call a request belongs to; it is taken off before the request is sent
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+AI_STUDIO = "https://generativelanguage.googleapis.com"
+CLOSE_SECONDS = 0.2
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the process's one TLS context: making one reads all certificates."""
+    return httpx2.create_ssl_context()
+
+
+class Open:
+    """What one call has open.
+
+    Attributes:
+        headers: Those of the answer; empty until it came.
+    """
+
+    def __init__(self, connect_seconds: float, idle_seconds: float | None) -> None:
+        self.id = uuid4().hex
+        self.headers: httpx2.Headers = httpx2.Headers()
+        self.timeout = {"connect": connect_seconds, "read": idle_seconds, "write": 60.0, "pool": None}
+        self._responses: list[httpx2.Response] = []
+        self._events: Events | None = None
+
+    @property
+    def message(self) -> str:
+        """Why the model stopped, in the server's words; empty where it says none."""
+        return self._events.message if self._events else ""
+
+    def add(self, response: httpx2.Response) -> None:
+        """Take an answer, and make its body readable for the SDK."""
+        self.headers = response.headers
+        self._responses.append(response)
+        if response.status_code == httpx2.codes.OK and "content-encoding" not in response.headers:
+            response.stream = self._events = Events(response.stream, is_json="json" in response.headers.get("content-type", ""))
+
+    async def aclose(self) -> None:
+        """Free the connections: the SDK leaves them open where its stream is not read to its end."""
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+            for response in self._responses:
+                await response.aclose()
+
+
+class Wire(httpx2.AsyncClient):
+    """What the SDK sends with."""
+
+    def __init__(self, **options: Any) -> None:
+        # Redirects are not followed: the key would go along.
+        super().__init__(follow_redirects=False, headers={"accept-encoding": "identity"}, **options)
+        self.calls: dict[str, Open] = {}
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request with the call's own time limits, and note the answer there."""
+        call = self.calls[request.headers.pop(CALL)]
+        request.extensions = {**request.extensions, "timeout": call.timeout}
+        response = await super().send(request, **options)
+        call.add(response)
+        return response
+
+
+class Connection:
+    """One server and one credential."""
+
+    def __init__(self, wire: Wire, client: genai.Client) -> None:
+        self._wire, self._client = wire, client
+
+    @asynccontextmanager
+    async def call(self, connect_seconds: float, idle_seconds: float | None) -> AsyncIterator[Open]:
+        """Let one call's requests through, and free what they left open."""
+        call = Open(connect_seconds, idle_seconds)
+        self._wire.calls[call.id] = call
+        try:
+            yield call
+        finally:
+            del self._wire.calls[call.id]
+            await call.aclose()
+
+    async def stream(self, call: Open, asked: Asked) -> AsyncGenerator[Any, None]:
+        """Return the SDK's stream of an answer; nothing is sent before it is read.
+
+        Raises:
+            ValueError: The SDK does not take the request.
+        """
+        # The SDK warns of words that are newer than it, in the server's own characters.
+        warnings.filterwarnings("ignore", message=r"[\s\S]* is not a valid \w+\Z", module=r"google\.genai\.")
+        config = types.GenerateContentConfig(
+            **asked.config,
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            http_options=types.HttpOptions(headers={CALL: call.id}, extra_body=dict(asked.extra) or None),
+        )
+        stream: Any = await self._client.aio.models.generate_content_stream(model=asked.model, contents=asked.contents, config=config)
+        return stream  # type: ignore[no-any-return]
+
+
+@asynccontextmanager
+async def open_connection(config: GeminiConfig, secret: str) -> AsyncIterator[Connection]:
+    """Open the client of one server.
+
+    Args:
+        secret: The key, or the credentials as JSON where Vertex AI is meant and no key was named; empty for those of the machine.
+    """
+    async with Wire(verify=_tls()) as wire:
+        client = await anyio.to_thread.run_sync(_made, config, secret, wire)
+        yield Connection(wire, client)
+
+
+def _made(config: GeminiConfig, secret: str, wire: Wire) -> genai.Client:
+    # A synchronous client that is never used; the SDK would make one with a TLS context of its own.
+    unused = httpx2.Client(verify=_tls())
+    options = types.HttpOptions(httpx_async_client=wire, httpx_client=unused, headers=dict(config.headers) or None)
+    if config.api_version:
+        options.api_version = config.api_version
+    if config.base_url:
+        options.base_url = config.base_url
+    if not config.is_vertex:
+        # Always said, or a variable of the environment could send the key elsewhere.
+        options.base_url = config.base_url or AI_STUDIO
+        return genai.Client(vertexai=False, api_key=secret, http_options=options)
+    if config.key:
+        return genai.Client(vertexai=True, api_key=secret, http_options=options)
+    credentials, project = _credentials(secret)
+    project = config.project or os.environ.get("GOOGLE_CLOUD_PROJECT") or project
+    if not project:
+        raise AuthenticationFailed("Vertex AI needs a Google Cloud project: set the option `project`")
+    return genai.Client(vertexai=True, project=project, location=config.location or "global", credentials=credentials, http_options=options)
+
+
+def _credentials(secret: str) -> tuple[Credentials, str]:
+    """Return credentials of Google Cloud and their project, which may be empty."""
+    if not secret:
+        found, project = default(scopes=SCOPES)
+        return found, project or ""
+    try:
+        data = json.loads(secret)
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise AuthenticationFailed("the credentials of Google Cloud are no JSON object, such as the file of a service account holds")
+    found, project = load_credentials_from_dict(data, scopes=SCOPES)  # type: ignore[no-untyped-call]
+    return found, project or ""

@@ -1,0 +1,129 @@
+"""The options of the backend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from massgen_core.api import ConfigProblem
+
+__all__ = ["CATEGORIES", "KEYS", "OWN_FIELDS", "GeminiConfig"]
+
+KEYS = ("env:GEMINI_API_KEY", "env:GOOGLE_API_KEY")  # where a key is looked for, where none is named
+OWN_FIELDS = frozenset({"contents", "model", "tools"})  # what the backend itself must say
+CATEGORIES: Mapping[str, str] = {
+    "harassment": "HARM_CATEGORY_HARASSMENT",
+    "hate_speech": "HARM_CATEGORY_HATE_SPEECH",
+    "sexually_explicit": "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "dangerous_content": "HARM_CATEGORY_DANGEROUS_CONTENT",
+    "civic_integrity": "HARM_CATEGORY_CIVIC_INTEGRITY",
+    "jailbreak": "HARM_CATEGORY_JAILBREAK",
+}
+Threshold: TypeAlias = Literal["block_low_and_above", "block_medium_and_above", "block_only_high", "block_none", "off"]
+_THINKS = "unset: the agent's reasoning_effort"
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
+_ADDRESS = re.compile(r"https?://(?P<user>[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?(?P<rest>[?#].*)?\Z")
+_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
+
+
+def _help(text: str, default: Any = None, **field: Any) -> Any:
+    return attrs.field(default=default, metadata={"help": text}, **field)
+
+
+def _mapping(text: str) -> Any:
+    return attrs.field(factory=dict, metadata={"help": text})
+
+
+@attrs.frozen(kw_only=True)
+class GeminiConfig:
+    """Where Gemini is, with which key, and what it may do beside answering."""
+
+    key: str = _help("a reference to the key, for instance env:GEMINI_API_KEY; unset: that variable, or else GOOGLE_API_KEY", "")
+    vertex: bool = _help("use Vertex AI instead of AI Studio; project, location or credentials say so too", False)
+    project: str = _help("the Google Cloud project; unset: GOOGLE_CLOUD_PROJECT, or the project of the credentials", "")
+    location: str = _help("the Google Cloud location, for instance europe-west4; unset: global", "")
+    credentials: str = _help("a reference to credentials of Google Cloud, as JSON; unset: the application default credentials of this machine", "")
+    base_url: str = _help("the address of another server of this protocol, without the version", "")
+    api_version: str = _help("the version of the API, for instance v1beta; unset: the SDK's", "")
+    headers: Mapping[str, str] = _mapping("further headers of each request; no keys")
+    enable_web_search: bool = _help("let the model search the web with Google", False)
+    enable_code_execution: bool = _help("let the model run Python at Google", False)
+    enable_url_context: bool = _help("let the model read the pages whose addresses it is given", False)
+    hosted_tools: tuple[Mapping[str, Any], ...] = _help("further hosted tools as the API writes them, for instance {googleMaps: {}}", ())
+    hosted_with_functions: Literal["together", "first"] | None = _help(
+        "hosted tools beside functions: in one call, or in a call of their own before; unset: together from Gemini 3 on"
+    )
+    citations: bool = _help("list the pages that an answer rests on below it", True)
+    include_thoughts: bool | None = _help("show what the model thought; unset: for models that think")
+    thinking_budget: int | None = _help(f"tokens for thinking, for models before Gemini 3; 0: none, -1: as many as the model likes; {_THINKS}")
+    thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = _help(f"how long to think, from Gemini 3 on; {_THINKS}")
+    safety: Mapping[str, Threshold] = _mapping(f"what is blocked, a threshold for each of {', '.join(CATEGORIES)}")
+    media_resolution: Literal["low", "medium", "high"] | None = _help("how closely images are looked at; unset: as the model does by itself")
+    extra_body: Mapping[str, Any] = _mapping("further fields of each request, as the API writes them")
+    connect_seconds: float = _help("seconds in which a connection must be made", 10.0, validator=attrs.validators.gt(0))
+    idle_seconds: float | None = _help(
+        "seconds of silence after which a call is given up; unset: model_idle_seconds of the run",
+        validator=attrs.validators.optional(attrs.validators.gt(0)),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self._check_address()
+        self._check_secrets()
+        self._check_thinking()
+        for name in self.safety:
+            if name not in CATEGORIES:
+                raise ConfigProblem(f"no category {name!r}; there are: {', '.join(CATEGORIES)}", path="safety", allowed=tuple(CATEGORIES))
+        for name in self.extra_body:
+            if name in OWN_FIELDS:
+                raise ConfigProblem(f"{name!r} is said by the backend itself; for tools there is hosted_tools", path="extra_body")
+        for index, tool in enumerate(self.hosted_tools):
+            if len(tool) != 1 or "functionDeclarations" in tool or "function_declarations" in tool:
+                raise ConfigProblem(
+                    "a hosted tool is one name with its options, such as {googleMaps: {}}; functions come from toolsets, such as mcp",
+                    path=f"hosted_tools[{index}]",
+                )
+
+    def _check_secrets(self) -> None:
+        for name in ("key", "credentials"):
+            if (value := getattr(self, name)) and not _REFERENCE.match(value):
+                # The value may be the secret itself: it must not be shown.
+                raise ConfigProblem("a secret is named by a reference and never written here; for instance env:GEMINI_API_KEY", path=name)
+        if self.key and (self.project or self.location or self.credentials):
+            raise ConfigProblem(
+                "a key and project, location or credentials exclude each other; with `vertex: true` and a key alone, Vertex AI takes the key",
+                path="key",
+            )
+        for name in self.headers:
+            if name.lower() in _SECRET_HEADERS:
+                raise ConfigProblem(f"the header {name!r} would hold a secret; use `key` with a reference instead", path="headers")
+
+    def _check_thinking(self) -> None:
+        if self.thinking_budget is not None and self.thinking_level is not None:
+            raise ConfigProblem("give thinking_budget or thinking_level, not both: no model takes both", path="thinking_level")
+        if self.thinking_budget is not None and self.thinking_budget < -1:
+            raise ConfigProblem("thinking_budget is a number of tokens, 0 or -1", path="thinking_budget")
+
+    def _check_address(self) -> None:
+        if not self.base_url:
+            return
+        # A regular expression: the module for addresses is too heavy for a hook module.
+        if not (parts := _ADDRESS.match(self.base_url)):
+            raise ConfigProblem("base_url must be an address like https://example.org", path="base_url")
+        if parts["user"] is not None:
+            raise ConfigProblem("base_url must not hold a user or a password; use `key`", path="base_url")
+        if parts["rest"]:
+            raise ConfigProblem("base_url must not hold a query", path="base_url")
+
+    @property
+    def is_vertex(self) -> bool:
+        """Vertex AI is meant."""
+        return self.vertex or bool(self.project or self.location or self.credentials)
+
+    @property
+    def hosted(self) -> tuple[Mapping[str, Any], ...]:
+        """All hosted tools, as the API writes them."""
+        known = {"googleSearch": self.enable_web_search, "codeExecution": self.enable_code_execution, "urlContext": self.enable_url_context}
+        return (*({name: {}} for name, is_on in known.items() if is_on), *self.hosted_tools)

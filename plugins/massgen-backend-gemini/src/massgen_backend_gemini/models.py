@@ -1,0 +1,71 @@
+"""What is known of models by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from massgen_backend_gemini.config import GeminiConfig
+from massgen_core.api import Effort
+
+__all__ = ["Family", "family_of", "thinking"]
+
+_NAME = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
+_BUDGETS: Mapping[Effort, int] = {"none": 0, "minimal": 512, "low": 2048, "medium": 8192, "high": 24576, "max": 32768}
+_LEVELS: Mapping[Effort, str] = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "max": "high"}
+
+
+@attrs.frozen(kw_only=True)
+class Family:
+    """What a family of models takes.
+
+    Attributes:
+        thinks: It thinks before it answers.
+        has_levels: Thinking is measured in levels, not in tokens.
+        mixes_tools: It takes hosted tools beside functions; and it wants signatures of its calls back.
+        is_pro: It cannot but think.
+    """
+
+    thinks: bool = False
+    has_levels: bool = False
+    mixes_tools: bool = False
+    is_pro: bool = False
+
+
+def family_of(model: str) -> Family:
+    """Return what a model takes, by its name; a tuned model or another company's takes the least."""
+    name = model.lower().rpartition("/")[2]
+    if match := _NAME.match(name):
+        version = int(match[1]), int(match[2] or 0)
+    elif name.startswith("gemini-") and name.endswith("-latest"):
+        version = (3, 0)
+    else:
+        return Family()
+    is_new = version >= (3, 0)
+    talks = not any(word in name for word in ("-tts", "embedding")) and (is_new or "image" not in name)
+    return Family(thinks=talks and version >= (2, 5), has_levels=is_new, mixes_tools=is_new, is_pro="pro" in name)
+
+
+def thinking(model: str, effort: Effort | None, config: GeminiConfig) -> dict[str, Any]:
+    """Return the configuration of thinking; empty where nothing is to be said about it.
+
+    The backend's own options go before the agent's effort.
+    """
+    family, made = family_of(model), dict[str, Any]()
+    if config.thinking_budget is not None:
+        made["thinking_budget"] = config.thinking_budget
+    elif config.thinking_level is not None:
+        made["thinking_level"] = config.thinking_level.upper()
+    elif effort is not None and family.has_levels:
+        level = _LEVELS[effort]
+        made["thinking_level"] = "LOW" if level == "minimal" and family.is_pro else level.upper()
+    elif effort is not None and family.thinks:
+        least, most = (128, 32768) if family.is_pro else (0, 24576)
+        made["thinking_budget"] = min(max(_BUDGETS[effort], least), most)
+    is_shown = family.thinks if config.include_thoughts is None else config.include_thoughts
+    if is_shown and made.get("thinking_budget") != 0:
+        made["include_thoughts"] = True
+    return made
