@@ -100,6 +100,7 @@ class Engine:
         self._changed = threading.Condition()
         self._is_closing = False
         self._process: Process | None = None
+        self._serving: Job | None = None
         self._thread = threading.Thread(target=self._work, name=f"massgen-local {settings.path.stem}")
         self._thread.start()
 
@@ -125,6 +126,8 @@ class Engine:
         job.is_left = True
         with self._changed:
             self._queue.remove(job.owner, job)
+            if self._serving is job and self._process is not None:
+                self._process.stop()
 
     def close(self) -> None:
         """End the process, whatever it does, and the thread with it."""
@@ -183,6 +186,8 @@ class Engine:
             return job.is_left or self._is_over
 
         self.pulse += 1
+        with self._changed:
+            self._serving = job
         try:
             process.ask(job.body, take)
         except BackendFault as fault:
@@ -191,6 +196,9 @@ class Engine:
                 self.fault = fault
             job.put(fault)
             raise
+        finally:
+            with self._changed:
+                self._serving = None
         job.put(None)
 
 

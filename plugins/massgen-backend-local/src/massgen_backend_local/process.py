@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -27,6 +28,7 @@ class Process:
 
     def __init__(self, **settings: Any) -> None:
         self._number = 0
+        self._writing = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "massgen_backend_local.worker"],
             stdin=subprocess.PIPE,
@@ -68,6 +70,15 @@ class Process:
                 is_stopped = True
                 self._write({"stop": self._number})
 
+    def stop(self) -> None:
+        """Stop the call under way; safe from any thread, and never waits: while a call is being handed over, its first chunk stops it."""
+        if self._writing.acquire(blocking=False):
+            try:
+                with suppress(OSError, ValueError):  # it is gone, and so is its call
+                    self._send({"stop": self._number})
+            finally:
+                self._writing.release()
+
     def kill(self) -> None:
         """End it at once; it has nothing to lose. Safe from any thread."""
         self._process.kill()
@@ -82,12 +93,16 @@ class Process:
         self._process.wait()
 
     def _write(self, document: Mapping[str, Any]) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(document).encode() + b"\n")
-            self._process.stdin.flush()
+            with self._writing:
+                self._send(document)
         except OSError as error:
             raise self._lost() from error
+
+    def _send(self, document: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(document).encode() + b"\n")
+        self._process.stdin.flush()
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
