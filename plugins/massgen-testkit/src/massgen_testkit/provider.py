@@ -109,7 +109,7 @@ class Provider:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         raw = await received.receive_exactly(min(int(headers.get("content-length", 0)), LIMIT))
         play = self._plays[min(len(self.asked), len(self._plays) - 1)]
-        self.asked.append(Asked(path=head[0].split(" ")[1], headers=headers, body=json.loads(raw or b"null")))
+        self.asked.append(Asked(path=head[0].split(" ")[1], headers=headers, body=_data(raw)))
         await anyio.sleep(play.delay)
         key = next((headers[name] for name in KEY_HEADERS if name in headers), "").removeprefix("Bearer ").encode()
         await stream.send(_head(play))
@@ -123,6 +123,14 @@ class Provider:
             return False
         await stream.send(b"0\r\n\r\n")
         return True
+
+
+def _data(raw: bytes) -> Any:
+    """Return a body: plain data, or text where it is no JSON, such as a form."""
+    try:
+        return json.loads(raw or b"null")
+    except ValueError:
+        return raw.decode(errors="replace")
 
 
 def _head(play: Play) -> bytes:
