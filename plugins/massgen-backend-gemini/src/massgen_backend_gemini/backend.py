@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio.to_thread
+import attrs
 
 from massgen_backend_gemini.answers import Answer
 from massgen_backend_gemini.config import KEYS, GeminiConfig
 from massgen_backend_gemini.faults import Faults
+from massgen_backend_gemini.models import DIALECT
 from massgen_backend_gemini.wire import Asked, asked_of, gathering
 from massgen_core.api import (
     BackendFault,
@@ -27,6 +29,7 @@ from massgen_core.api import (
     ReasoningChunk,
     SecretMissing,
     TextChunk,
+    ToolFitter,
     Usage,
     UsageChunk,
     rate_limits,
@@ -59,7 +62,7 @@ async def open_backend(config: GeminiConfig, context: Context) -> AsyncIterator[
     except Exception as error:
         fault = faults.of(error, "")
     else:
-        yield GeminiBackend(config, connection, faults)
+        yield GeminiBackend(config, connection, faults, ToolFitter(DIALECT, backend="gemini", emit=context.emit))
         return
     raise fault from None
 
@@ -91,13 +94,14 @@ def _secret(config: GeminiConfig, context: Context) -> tuple[str, str]:
 class GeminiBackend:
     """Speaks with one server by the SDK."""
 
-    def __init__(self, config: GeminiConfig, connection: Connection, faults: Faults) -> None:
-        self._config, self._connection, self._faults = config, connection, faults
+    def __init__(self, config: GeminiConfig, connection: Connection, faults: Faults, fitter: ToolFitter) -> None:
+        self._config, self._connection, self._faults, self._fitter = config, connection, faults, fitter
 
     @asynccontextmanager
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start a call; see the contract."""
-        asked = await asked_of(request, self._config)
+        tools = self._fitter.tools(request.tools, request.metadata.get("agent", ""))
+        asked = await asked_of(attrs.evolve(request, tools=tools), self._config)
         limits = self._config.connect_seconds, self._config.idle_seconds
         async with self._connection.call(*limits) as call, aclosing(self._stream(asked, call)) as chunks:
             # The SDK sends nothing before its stream is read.

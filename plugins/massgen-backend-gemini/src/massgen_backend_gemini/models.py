@@ -9,9 +9,27 @@ from typing import Any
 import attrs
 
 from massgen_backend_gemini.config import GeminiConfig
-from massgen_core.api import Effort
+from massgen_core.api import Dialect, Effort
 
-__all__ = ["Family", "family_of", "thinking"]
+__all__ = ["DIALECT", "Family", "family_of", "thinking"]
+
+# What Google documents for schemas of functions and answers, read narrowly: what one of the two services refuses is left out.
+DIALECT = Dialect(
+    keywords=frozenset(
+        {
+            *("type", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems"),
+            *("enum", "format", "minimum", "maximum", "anyOf", "description", "title"),
+        }
+    ),
+    refs=False,
+    type_lists=False,
+    booleans=False,
+    root_unions=False,
+    lone_unions=True,
+    items_required=True,
+    formats=frozenset({"date-time", "int32", "int64", "float", "double"}),
+    enum_types=frozenset({"string", "number", "integer"}),
+)
 
 _NAME = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 _BUDGETS: Mapping[Effort, int] = {"none": 0, "minimal": 512, "low": 2048, "medium": 8192, "high": 24576, "max": 32768}
@@ -26,12 +44,14 @@ class Family:
         thinks: It thinks before it answers.
         has_levels: Thinking is measured in levels, not in tokens.
         mixes_tools: It takes hosted tools beside functions; and it wants signatures of its calls back.
+        has_minimal: It takes the lowest level.
         is_pro: It cannot but think.
     """
 
     thinks: bool = False
     has_levels: bool = False
     mixes_tools: bool = False
+    has_minimal: bool = False
     is_pro: bool = False
 
 
@@ -41,12 +61,14 @@ def family_of(model: str) -> Family:
     if match := _NAME.match(name):
         version = int(match[1]), int(match[2] or 0)
     elif name.startswith("gemini-") and name.endswith("-latest"):
-        version = (3, 0)
+        version = (99, 0)
     else:
         return Family()
     is_new = version >= (3, 0)
     talks = not any(word in name for word in ("-tts", "embedding")) and (is_new or "image" not in name)
-    return Family(thinks=talks and version >= (2, 5), has_levels=is_new, mixes_tools=is_new, is_pro="pro" in name)
+    is_pro = "pro" in name
+    has_minimal = not is_pro and (version < (3, 7) or "lite" in name)
+    return Family(thinks=talks and version >= (2, 5), has_levels=is_new, mixes_tools=is_new, has_minimal=has_minimal, is_pro=is_pro)
 
 
 def thinking(model: str, effort: Effort | None, config: GeminiConfig) -> dict[str, Any]:
@@ -61,7 +83,7 @@ def thinking(model: str, effort: Effort | None, config: GeminiConfig) -> dict[st
         made["thinking_level"] = config.thinking_level.upper()
     elif effort is not None and family.has_levels:
         level = _LEVELS[effort]
-        made["thinking_level"] = "LOW" if level == "minimal" and family.is_pro else level.upper()
+        made["thinking_level"] = "LOW" if level == "minimal" and not family.has_minimal else level.upper()
     elif effort is not None and family.thinks:
         least, most = (128, 32768) if family.is_pro else (0, 24576)
         made["thinking_budget"] = min(max(_BUDGETS[effort], least), most)

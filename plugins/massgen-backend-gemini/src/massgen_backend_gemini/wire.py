@@ -11,8 +11,8 @@ import anyio
 import attrs
 
 from massgen_backend_gemini.config import CATEGORIES, OWN_FIELDS, GeminiConfig
-from massgen_backend_gemini.models import Family, family_of, thinking
-from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, ProviderItem, Text, Tool, ToolCall, ToolResult
+from massgen_backend_gemini.models import DIALECT, Family, family_of, thinking
+from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, ProviderItem, Text, Tool, ToolCall, ToolResult, fit
 
 __all__ = ["Asked", "asked_of", "gathering"]
 
@@ -85,7 +85,7 @@ async def asked_of(request: ModelRequest, config: GeminiConfig) -> Asked:
     if config.media_resolution:
         made["media_resolution"] = f"MEDIA_RESOLUTION_{config.media_resolution.upper()}"
     if request.response_schema is not None:
-        made.update(response_mime_type="application/json", response_json_schema=dict(request.response_schema))
+        made.update(response_mime_type="application/json", response_json_schema=fit(request.response_schema, DIALECT)[0])
     return Asked(
         model=request.model,
         contents=contents,
