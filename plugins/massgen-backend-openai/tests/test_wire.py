@@ -252,9 +252,12 @@ async def test_headers_and_query(tmp_path: Path) -> None:
 )
 async def test_azure(version: str, path: str, header: str, tmp_path: Path) -> None:
     """Azure is asked at its own paths, with the key in the header that each of its APIs has."""
-    async with serving(WIRE_FAULTS["empty_answer"]) as provider, PlainContext(folder=tmp_path, secrets={"AZURE_OPENAI_API_KEY": KEY}) as context:
-        async with open_backend(OpenAIConfig(azure_endpoint=f"{provider.url}/", api_version=version), context) as backend:
-            await hear(backend, [])
+    async with (
+        serving(WIRE_FAULTS["empty_answer"]) as provider,
+        PlainContext(folder=tmp_path, secrets={"AZURE_OPENAI_API_KEY": KEY}) as context,
+        open_backend(OpenAIConfig(azure_endpoint=f"{provider.url}/", api_version=version), context) as backend,
+    ):
+        await hear(backend, [])
     asked = provider.asked[0]
 
     assert asked.path == path
@@ -323,9 +326,9 @@ async def test_a_background_answer_is_taken_up_again(tmp_path: Path) -> None:
 
 async def test_a_background_answer_that_nobody_waits_for_is_cancelled(tmp_path: Path) -> None:
     """Who leaves a background answer early does not pay for the rest of it."""
-    async with played(tmp_path, WIRE_FAULTS["stall"], refused(200, ""), background=True) as (backend, provider):
-        async with backend.respond(QUESTION) as stream:
-            await anext(stream)
+    plays = (WIRE_FAULTS["stall"], refused(200, ""))
+    async with played(tmp_path, *plays, background=True) as (backend, provider), backend.respond(QUESTION) as stream:
+        await anext(stream)
 
     assert provider.asked[1].path == "/v1/responses/resp_1/cancel"
 

@@ -146,7 +146,7 @@ class OpenAIBackend:
             form, data = answer.images.pop(0)
             path = folder / f"image-{uuid4().hex[:8]}.{form if form.isalnum() else 'png'}"
             try:
-                await path.write_bytes(base64.b64decode(data))
+                await path.write_bytes(base64.b64decode(data, validate=True))
             except binascii.Error:
                 said += "\n[an image that came damaged]\n"
             else:
