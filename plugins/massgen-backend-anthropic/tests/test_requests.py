@@ -255,6 +255,7 @@ async def test_schema() -> None:
     assert made["output_config"]["effort"] == "low"
     assert made["output_config"]["format"]["type"] == "json_schema"
     assert "minimum" not in made["output_config"]["format"]["schema"]["properties"]["a"]
+    assert made["output_config"]["format"]["schema"]["additionalProperties"] is False
     assert made["output_config"]["format"]["schema"]["required"] == ["a"]
 
 

@@ -253,3 +253,17 @@ async def test_counting_tokens(tmp_path: Path) -> None:
     assert asked.path == "/v1/messages/count_tokens"
     assert [tool["name"] for tool in asked.body["tools"]] == ["weather", "web_search"]
     assert "max_tokens" not in asked.body
+
+
+async def test_schemas_are_fitted(tmp_path: Path) -> None:
+    """A union at a schema's root, which this API refuses, is written otherwise; the journal is told once."""
+    union = {
+        "anyOf": [{"type": "object", "properties": {"city": {"type": "string"}}}, {"type": "object", "properties": {"zip": {"type": "integer"}}}]
+    }
+    request = attrs.evolve(QUESTION, tools=(Tool(name="weather", parameters=union),), metadata={"agent": "ann"})
+    async with played(tmp_path, play(said(0, "Hm."))) as (backend, provider):
+        for _ in range(2):
+            await hear(backend, request=request)
+
+    assert provider.bodies[0]["tools"][0]["input_schema"]["type"] == "object"
+    assert "anyOf" not in provider.bodies[0]["tools"][0]["input_schema"]

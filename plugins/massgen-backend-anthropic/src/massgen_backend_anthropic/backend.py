@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio
+import attrs
 import httpx2
 
 from massgen_backend_anthropic.answers import FILTERED, PAUSED, Answer
 from massgen_backend_anthropic.clients import open_client
 from massgen_backend_anthropic.config import AnthropicConfig
 from massgen_backend_anthropic.faults import Faults, is_filtered
+from massgen_backend_anthropic.schemas import TOOLS
 from massgen_backend_anthropic.wire import betas_of, body_of
-from massgen_core.api import BackendFault, BadRequest, Chunk, Context, LimitsChunk, ModelRequest, rate_limits
+from massgen_core.api import BackendFault, BadRequest, Chunk, Context, LimitsChunk, ModelRequest, ToolFitter, rate_limits
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -40,19 +42,20 @@ async def open_backend(config: AnthropicConfig, context: Context) -> AsyncIterat
     of_client = (config.address, config.reference, config.key_header, config.api_version, *sorted(config.headers.items()))
     of_time = (config.connect_seconds, config.idle_seconds)
     client = await context.share(("massgen-backend-anthropic", of_client, of_time), lambda: open_client(config, key))
-    yield AnthropicBackend(config, client, Faults(urlsplit(config.address).netloc, config.reference, context.redact))
+    faults = Faults(urlsplit(config.address).netloc, config.reference, context.redact)
+    yield AnthropicBackend(config, client, faults, ToolFitter(TOOLS, backend="anthropic", emit=context.emit))
 
 
 class AnthropicBackend:
     """Speaks Messages with one server."""
 
-    def __init__(self, config: AnthropicConfig, client: AsyncAnthropic, faults: Faults) -> None:
-        self._config, self._client, self._faults = config, client, faults
+    def __init__(self, config: AnthropicConfig, client: AsyncAnthropic, faults: Faults, fitter: ToolFitter) -> None:
+        self._config, self._client, self._faults, self._fitter = config, client, faults, fitter
 
     @asynccontextmanager
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start a call; see the contract."""
-        body = await body_of(request, self._config)
+        body = await self._body(request)
         async with AsyncExitStack() as stack:
             first = await self._sent(stack, body, request.model)
             async with aclosing(self._stream(stack, first, body, request.model)) as chunks:
@@ -64,7 +67,7 @@ class AnthropicBackend:
         Raises:
             BackendFault: The provider could not say.
         """
-        body = await body_of(request, self._config)
+        body = await self._body(request)
         for name in ("max_tokens", "stop_sequences", "container"):
             body.pop(name, None)
         try:
@@ -76,6 +79,10 @@ class AnthropicBackend:
         else:
             return counted.input_tokens
         raise fault from None
+
+    async def _body(self, request: ModelRequest) -> dict[str, Any]:
+        tools = self._fitter.tools(request.tools, request.metadata.get("agent", ""))
+        return await body_of(attrs.evolve(request, tools=tools), self._config)
 
     def _headers(self, body: Mapping[str, Any]) -> dict[str, str]:
         betas = betas_of(body, self._config)

@@ -8,7 +8,8 @@ from typing import Any
 from massgen_backend_anthropic.config import OWN_FIELDS, AnthropicConfig
 from massgen_backend_anthropic.conversation import Writer, read_files
 from massgen_backend_anthropic.rules import BINDING, BUDGETS, Rules, rules_of
-from massgen_core.api import BadRequest, ModelRequest, Tool
+from massgen_backend_anthropic.schemas import TEXT
+from massgen_core.api import BadRequest, ModelRequest, Tool, fit
 
 __all__ = ["betas_of", "body_of"]
 
@@ -42,7 +43,7 @@ async def body_of(request: ModelRequest, config: AnthropicConfig) -> dict[str, A
     if writer.container and config.tools:
         body["container"] = writer.container
     if request.response_schema is not None:
-        body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": _schema(request.response_schema)}
+        body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": fit(request.response_schema, TEXT)[0]}
     if config.cache != "off":
         _cache(body, config.cache)
     for name in request.options:
@@ -118,7 +119,7 @@ def _sample(body: dict[str, Any], request: ModelRequest, config: AnthropicConfig
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **tool.parameters}}
+    written: dict[str, Any] = {"name": tool.name, "input_schema": dict(tool.parameters)}
     if tool.description:
         written["description"] = tool.description
     return written
@@ -133,12 +134,6 @@ def _choice(request: ModelRequest, config: AnthropicConfig, *, is_thinking: bool
     if choice == "auto" or not can_force:
         return None
     return {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
-
-
-def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    from anthropic import transform_schema  # noqa: PLC0415 - see clients
-
-    return transform_schema(dict(schema))
 
 
 def _cache(body: dict[str, Any], span: str) -> None:
