@@ -50,6 +50,7 @@ from massgen_core.coordination import (
     Task,
 )
 from massgen_core.credentials import credential_stores, is_reference
+from massgen_core.dialects import Dialect, ToolFitter, fit, is_sound, schema_at, without_nulls
 from massgen_core.errors import (
     AuthenticationFailed,
     BackendFault,
@@ -113,6 +114,7 @@ from massgen_core.events import (
     ToolApproved,
     ToolCalled,
     ToolJudged,
+    ToolReduced,
     ToolReturned,
     TurnEnded,
     TurnFailed,
@@ -239,6 +241,7 @@ __all__ = [
     "Decision",
     "DecisionMade",
     "Declare",
+    "Dialect",
     "Display",
     "DisplaySpec",
     "Document",
@@ -345,7 +348,9 @@ __all__ = [
     "ToolCalled",
     "ToolChoice",
     "ToolFault",
+    "ToolFitter",
     "ToolJudged",
+    "ToolReduced",
     "ToolResult",
     "ToolReturned",
     "ToolUse",
@@ -378,15 +383,19 @@ __all__ = [
     "credential_stores",
     "describe",
     "fingerprint",
+    "fit",
     "hookimpl",
     "hookspec",
     "is_reference",
+    "is_sound",
     "join",
     "open_beneath",
     "rate_limits",
     "read_document",
     "retry_after",
+    "schema_at",
     "structure",
+    "without_nulls",
 ]
 
 API_VERSION = (1, 0)

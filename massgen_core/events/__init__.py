@@ -27,6 +27,7 @@ from massgen_core.events.calls import (
     ToolApproved,
     ToolCalled,
     ToolJudged,
+    ToolReduced,
     ToolReturned,
 )
 from massgen_core.events.run import (
@@ -85,6 +86,7 @@ __all__ = [
     "ToolApproved",
     "ToolCalled",
     "ToolJudged",
+    "ToolReduced",
     "ToolReturned",
     "TurnEnded",
     "TurnFailed",

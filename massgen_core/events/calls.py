@@ -19,6 +19,7 @@ __all__ = [
     "ToolApproved",
     "ToolCalled",
     "ToolJudged",
+    "ToolReduced",
     "ToolReturned",
 ]
 
@@ -105,6 +106,21 @@ class ModelFailed(Event):
     reason: str
     partial: str = ""
     usage: Usage = Usage()
+
+
+@attrs.frozen(kw_only=True)
+class ToolReduced(Event):
+    """A tool's parameters were written in the JSON Schema that a provider takes, and mean more, less or otherwise there; told once a session.
+
+    Attributes:
+        notes: Where and what, a line each; names in them are others'.
+    """
+
+    type: ClassVar[str] = "tool.reduced"
+    agent: str
+    backend: str
+    tool: str
+    notes: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
