@@ -41,6 +41,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def said(text: str, **fields: str) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}], **fields}
+
+
 def own(item: dict[str, Any]) -> ProviderItem:
     return ProviderItem(backend="openai", item=item)
 
@@ -140,12 +144,12 @@ async def test_reasoning(model: str, effort: Any, written: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    ("model", "said", "is_asked"),
+    ("model", "option", "is_asked"),
     [("gpt-5-nano", None, True), ("o3", None, True), ("gpt-4.1", None, False), ("gpt-5-chat-latest", None, False), ("my-deployment", True, True)],
 )
-async def test_encrypted_reasoning(model: str, said: bool | None, is_asked: bool) -> None:
+async def test_encrypted_reasoning(model: str, option: bool | None, is_asked: bool) -> None:
     """Models that think are asked for their encrypted thoughts; the others would refuse that."""
-    made = await body(config=OpenAIConfig(encrypted_reasoning=said), model=model)
+    made = await body(config=OpenAIConfig(encrypted_reasoning=option), model=model)
 
     assert made.get("include", []) == (["reasoning.encrypted_content"] if is_asked else [])
 
@@ -170,7 +174,7 @@ async def test_conversation_with_tools() -> None:
     made = (await body(reply, Message(role="tool", content=results)))["input"]
 
     assert made[0] == THOUGHT
-    assert made[1] == {"role": "assistant", "content": "Let me see."}
+    assert made[1] == said("Let me see.")
     assert made[2] == {"type": "function_call", "call_id": "1", "name": "weather", "arguments": '{"city": Paris'}
     assert made[3]["arguments"] == "{}"
     assert made[4] == {"type": "function_call_output", "call_id": "1", "output": "Error:\nno JSON"}
@@ -188,8 +192,8 @@ async def test_phases() -> None:
     )
 
     assert (await body(Message(role="assistant", content=content)))["input"] == [
-        {"role": "assistant", "content": "Hm.", "phase": "commentary"},
-        {"role": "assistant", "content": "4", "phase": "final_answer"},
+        said("Hm.", phase="commentary"),
+        said("4", phase="final_answer"),
     ]
 
 
@@ -198,13 +202,13 @@ async def test_thoughts_that_lead_to_nothing() -> None:
     empty = {"type": "reasoning", "id": "rs_2", "summary": []}
     made = await body(Message(role="assistant", content=(own(empty), Text(text="Hm."), own(THOUGHT))), Message.of("user", "And?"))
 
-    assert made["input"] == [{"role": "assistant", "content": "Hm."}, {"role": "user", "content": "And?"}]
+    assert made["input"] == [said("Hm."), {"role": "user", "content": "And?"}]
 
 
 async def test_chaining() -> None:
     """With chaining only what is new is sent, and the answer to go on from; the instructions are sent each time; answers are stored."""
-    said = Message(role="assistant", content=(Text(text="4"), own({"type": "massgen.response", "id": "resp_7"})))
-    talk = (Message.of("system", "Be brief."), Message.of("user", "2+2?"), said, Message.of("user", "And 3+3?"))
+    reply = Message(role="assistant", content=(Text(text="4"), own({"type": "massgen.response", "id": "resp_7"})))
+    talk = (Message.of("system", "Be brief."), Message.of("user", "2+2?"), reply, Message.of("user", "And 3+3?"))
     chained, whole = await body(*talk, config=OpenAIConfig(chain=True), model="o3"), await body(*talk)
 
     assert chained["previous_response_id"] == "resp_7"
@@ -262,7 +266,7 @@ async def test_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "told"),
     [
         ({"model": ""}, "name"),
         ({"sampling": Sampling(seed=1)}, "seed"),
@@ -271,7 +275,7 @@ async def test_schema() -> None:
         ({"options": {"store": True}}, "store"),
     ],
 )
-async def test_what_cannot_be_asked(asked: dict[str, Any], said: str) -> None:
+async def test_what_cannot_be_asked(asked: dict[str, Any], told: str) -> None:
     """What the API does not take is refused before it is sent, never left out silently."""
-    with pytest.raises(BadRequest, match=said):
+    with pytest.raises(BadRequest, match=told):
         await body(**asked)

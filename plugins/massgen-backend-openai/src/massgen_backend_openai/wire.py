@@ -182,7 +182,9 @@ class _Messages:
         phase, items = "", list[dict[str, Any]]()
         for part in message.content:
             if isinstance(part, Text) and part.text:
-                items.append({"role": "assistant", "content": part.text, **({"phase": phase} if phase else {})})
+                items.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": part.text}]})
+                if phase:
+                    items[-1]["phase"] = phase
             elif isinstance(part, ToolCall):
                 items.append({"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments or "{}"})
             elif isinstance(part, ProviderItem) and part.backend == NAME and isinstance(part.item, Mapping):
