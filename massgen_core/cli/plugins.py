@@ -16,7 +16,6 @@ from massgen_core.terminal import clean_line
 if TYPE_CHECKING:
     from massgen_core.contracts import App
     from massgen_core.plugins.manager import Plugins
-    from massgen_core.plugins.options import Option
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -99,26 +98,42 @@ def _print(app: App, problems: Mapping[Entry, str], *, is_loaded: bool) -> None:
 
 
 def _show(app: App, entry: Entry, *, as_json: bool) -> int:
-    facts, tables = _facts(app.plugins, entry)
+    facts, config = _facts(app.plugins, entry)
+    problem, rows = "", list[dict[str, str]]()
+    try:
+        rows = _options(config)
+    except TypeError as error:
+        problem = clean_line(str(error), 500)
     if as_json:
-        rows = [{"class": name, "options": [row._asdict() for row in table]} for name, table in tables.items()]
-        app.out(json.dumps({**facts, "options": rows[0]["options"] if rows else [], "classes": rows[1:]}, indent=2))
+        app.out(json.dumps({**facts, "options": rows, **({"problem": problem} if problem else {})}, indent=2))
         return 0
     _table(app, (), [(f"{label}:", value) for label, value in facts.items() if value])
-    for position, (name, table) in enumerate(tables.items()):
-        app.out(f"{name if position else 'options'}:")
-        _table(app, ("  NAME", "TYPE", "DEFAULT", "HELP"), [(f"  {row.name}", *row[1:]) for row in table])
-    if not tables:
-        app.out("options: none")
+    app.out("options:" if rows else f"options: cannot be told: {problem}" if problem else "options: none")
+    if rows:
+        _table(app, ("  NAME", "TYPE", "DEFAULT", "HELP"), [("  " + row["name"], row["type"], row["default"], row["help"]) for row in rows])
     return 0
 
 
-def _facts(plugins: Plugins, entry: Entry) -> tuple[dict[str, str], dict[str, tuple[Option, ...]]]:
-    """Return what is to be said about a plugin, and the options of its config class and of the classes that this one mentions."""
+def _options(config: type | None) -> list[dict[str, str]]:
+    from massgen_core.config.schema import describe  # noqa: PLC0415  only this action needs it
+
+    rows = () if config is None else describe(config)
+    return [
+        {
+            "name": clean_line(row.path),
+            "type": clean_line(row.type, 200),
+            "default": "required" if row.is_required else clean_line(row.default),
+            "help": clean_line(row.help, 500),
+        }
+        for row in rows
+    ]
+
+
+def _facts(plugins: Plugins, entry: Entry) -> tuple[dict[str, str], type | None]:
+    """Return what is to be said about a plugin, and its config class."""
     import attrs  # noqa: PLC0415  only this action needs what follows
 
     from massgen_core.api import API_VERSION  # noqa: PLC0415
-    from massgen_core.plugins.options import classes, options  # noqa: PLC0415
     from massgen_core.plugins.rules import show  # noqa: PLC0415
 
     spec = None if entry.kind in RESERVED else plugins.get(entry.kind, entry.name)
@@ -135,12 +150,12 @@ def _facts(plugins: Plugins, entry: Entry) -> tuple[dict[str, str], dict[str, tu
     }
     if spec is None:
         plugins.check(entry)
-        return {**facts, "kinds": ", ".join(provided.kinds), "events": ", ".join(provided.events)}, {}
+        return {**facts, "kinds": ", ".join(provided.kinds), "events": ", ".join(provided.events)}, None
     for field in attrs.fields(type(spec)):
         if field.name not in ("name", "config"):
             value = getattr(spec, field.name)
             facts[field.name] = (clean_line(value) if isinstance(value, str) else show(value, 1000)) or facts.get(field.name, "")
-    return facts, {found.__name__: options(found) for found in classes(spec.config) if attrs.fields(found)}
+    return facts, spec.config
 
 
 def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -75,10 +75,13 @@ def is_section(kind: Any) -> bool:
 
 
 def default_of(field: attrs.Attribute[Any]) -> Any:
-    """Return a field's default as plain data; NOTHING where there is none, or where it depends on other fields."""
+    """Return a field's default as plain data; NOTHING where there is none, where it depends on other fields, and where it cannot be made."""
     default: Any = field.default
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        default = attrs.NOTHING if default.takes_self else default.factory()
+        try:
+            default = attrs.NOTHING if default.takes_self else default.factory()
+        except Exception:  # a plugin's own code
+            default = attrs.NOTHING
     return default if default is attrs.NOTHING else unstructure(default)
 
 

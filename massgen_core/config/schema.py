@@ -33,7 +33,7 @@ class Row:
     """One key that can be written.
 
     Attributes:
-        path: The key path below the class, items of lists as `[]`: `agents[].sampling.top_p`.
+        path: The key path below the class, items of lists as `[]` and keys of open mappings as `*`: `agents[].sampling.top_p`.
         type: The type in words.
         default: As it would be written in JSON; empty where the key is required.
         help: What it is for.
@@ -50,7 +50,11 @@ class Row:
 
 
 def describe(cls: type) -> tuple[Row, ...]:
-    """Return a row for every key of a configuration class, sections followed by their own keys, in the order of the class."""
+    """Return a row for every key of a configuration class, sections followed by their own keys, in the order of the class.
+
+    Raises:
+        TypeError: The class cannot be read; the message says where.
+    """
     return tuple(_rows(cls, "", ()))
 
 
@@ -71,19 +75,29 @@ def _rows(cls: type, prefix: str, outer: tuple[type, ...]) -> Iterator[Row]:
     for key, (field, kind) in keys(cls).items():
         path = f"{prefix}{key}"
         default = default_of(field)
-        inside = [(part, path) for part in members(kind)]
-        inside += [(item, f"{path}[]") for part in members(kind) if get_origin(part) in LISTS for item in members(get_args(part)[0])]
-        sections = [(part, at) for part, at in inside if is_section(part) and part not in outer]
+        sections = [(part, at) for part, at in _sections(kind, path) if part not in outer]
         yield Row(
             path=path,
             type=said(kind),
-            default="" if default is attrs.NOTHING or sections else json.dumps(default, ensure_ascii=False),
+            default="" if default is attrs.NOTHING or (sections and default) else json.dumps(default, ensure_ascii=False, default=str),
             help=field.metadata.get("help", ""),
             is_required=field.default is attrs.NOTHING,
             kind=field.metadata.get("kind", ""),
         )
         for part, at in sections:
             yield from _rows(part, f"{at}.", outer)
+
+
+def _sections(kind: Any, path: str) -> Iterator[tuple[type, str]]:
+    """Yield the configuration classes of which a value consists, with their paths."""
+    for part in members(kind):
+        origin, arguments = get_origin(part), get_args(part)
+        if is_section(part):
+            yield part, path
+        elif origin in LISTS and arguments:
+            yield from _sections(arguments[0], f"{path}[]")
+        elif origin in MAPPINGS and len(arguments) == 2:
+            yield from _sections(arguments[1], f"{path}.*")
 
 
 class _Writer:

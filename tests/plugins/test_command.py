@@ -163,17 +163,7 @@ def test_show(acme, capsys):
     }
     assert facts["capabilities"].startswith("Capabilities(tools=True, ")
     assert options.splitlines() == [
-        "  NAME     TYPE                             DEFAULT   HELP",
-        "  model    str                              required  which model",
-        "  seconds  float | None                     None      how long to wait",
-        "  headers  Mapping[str, Any]                {}        more headers",
-        "  twice    int                              computed  a default made from others",
-        "  fresh    str                              computed  a default that cannot be made",
-        "  prices   Mapping[str, tuple[Price, ...]]  {}        by model",
-        "Price:",
-        "  NAME   TYPE   DEFAULT  HELP",
-        "  input  float  0.0      dollars",
-    ]
+        "@@@",    ]
     assert "massgen_backend_acme.impl" not in sys.modules
 
 
@@ -226,12 +216,12 @@ def test_json(acme, capsys):
         None,
         "backend.one of bad-one 1.0 is broken: its hook module bad_one raised SystemExit: never on import",
     ]
-    assert shown["options"][0] == {"name": "model", "type": "str", "default": "required", "help": "which model"}
-    assert [row["class"] for row in shown["classes"]] == ["Price"]
+    assert shown["options"][0] == {"name": "model", "type": "text", "default": "required", "help": "which model"}
+    assert shown["options"][-1]["name"] == "prices.*[].input"
 
 
 def test_show_where_annotations_cannot_be_read(acme, capsys):
-    """Options are shown as they are written, even where an annotation names what only type checkers see."""
+    """Options whose types only type checkers see cannot be configured; that is said, and the rest is shown."""
     source = GOOD.replace("fresh: str", "fresh: OnlyForCheckers")
     _, out = run(acme(source).plugins(), capsys, "show", "backend.acme")
 
