@@ -1,0 +1,1 @@
+"""A backend whose model is Claude Code: an agent with tools of its own."""
