@@ -163,7 +163,15 @@ def test_show(acme, capsys):
     }
     assert facts["capabilities"].startswith("Capabilities(tools=True, ")
     assert options.splitlines() == [
-        "@@@",    ]
+        "  NAME              TYPE                             DEFAULT   HELP",
+        "  model             text                             required  which model",
+        "  seconds           a number or null                 null      how long to wait",
+        "  headers           a mapping                        {}        more headers",
+        "  twice             a whole number                             a default made from others",
+        "  fresh             text                                       a default that cannot be made",
+        "  prices            a mapping to a list of mappings  {}        by model",
+        "  prices.*[].input  a number                         0.0       dollars",
+    ]
     assert "massgen_backend_acme.impl" not in sys.modules
 
 
