@@ -63,7 +63,7 @@ class Site:
         (info / "entry_points.txt").write_text(f"[massgen.v1]\n{rows}", encoding="utf-8")
         (info / "RECORD").write_text("", encoding="utf-8")
 
-    def run(self, tests: str) -> dict[str, str]:
+    def run(self, tests: str, *options: str) -> dict[str, str]:
         """Run tests on what is installed here and in the environment.
 
         Returns:
@@ -74,7 +74,7 @@ class Site:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(self.folder)]
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "MASSGEN_"))}
         done = subprocess.run(
-            [*command, f"--junitxml={self.folder / 'report.xml'}", str(file)],
+            [*command, *options, f"--junitxml={self.folder / 'report.xml'}", str(file)],
             env={**env, "PYTHONPATH": str(self.site)},
             cwd=self.folder,
             capture_output=True,

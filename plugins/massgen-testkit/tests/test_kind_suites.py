@@ -151,16 +151,6 @@ THINGS = """
                 raise KeyError(key)
             return (value if self.flaw == "bare" else Secret(value)) if value else None
 
-    class Executor:
-        def __init__(self, config, context):
-            if config.flaw == "sync":
-                self.run = lambda command: None
-
-        async def run(self, command): ...
-        def start(self, command): ...
-        async def read(self, path): ...
-        async def write(self, path, data): ...
-
     class Good:
         def configure(self, parser):
             parser.add_argument("who", help="whom to greet")
@@ -236,9 +226,6 @@ TESTS = """
         def plant(self, key, value, context, monkeypatch):
             monkeypatch.setenv("ZOO_" + key, value)
 
-    class Executor(ExecutorSuite):
-        name = "zoo"
-
     class Command(CommandSuite):
         example, mistakes = ("Ann",), (("",),)
 
@@ -311,7 +298,6 @@ FLAWS: Mapping[str, Mapping[str, set[str]]] = {
         "bare": {"test_value_comes_whole_and_hidden"},
         "remembers": {"test_value_comes_whole_and_hidden"},
     },
-    "Executor": {"": set(), "sync": {"test_form_of_the_contract"}},
     "Command": {
         "good": set(),
         "rude": {"test_mistakes_get_a_message"},
@@ -321,7 +307,7 @@ FLAWS: Mapping[str, Mapping[str, set[str]]] = {
     "Preset": {"good": set(), "odd": {"test_document_is_a_valid_configuration", "test_options_of_installed_plugins_are_valid"}},
 }
 NAMED = ("Command", "Preset")
-POINTS = [f"{kind}.zoo" for kind in ("sink", "display", "toolset", "middleware", "classifier", "credentials", "executor")]
+POINTS = [f"{kind}.zoo" for kind in ("sink", "display", "toolset", "middleware", "classifier", "credentials")]
 POINTS += ["middleware.zoo-tool", "middleware.zoo-mcp", "command.zoo.grouped"]
 POINTS += [f"{kind.lower()}.zoo-{flaw}" for kind in NAMED for flaw in FLAWS[kind]]
 

@@ -1,22 +1,32 @@
-"""The conformance suite of executors, reserved."""
+"""The conformance suite of executors."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import Any
 
 from massgen_testkit.context import PlainContext
-from massgen_testkit.distribution import PluginSuite
+from massgen_testkit.sandboxes.commands import CommandChecks
+from massgen_testkit.sandboxes.ends import EndChecks
+from massgen_testkit.sandboxes.files import FileChecks
+from massgen_testkit.sandboxes.limits import LimitChecks
+from massgen_testkit.sandboxes.network import NetworkChecks
+from massgen_testkit.sandboxes.streams import StreamChecks
+from massgen_testkit.sandboxes.walls import WallChecks
 
 
-class ExecutorSuite(PluginSuite):
-    """What every executor must be. A subclass gives `name`.
+class ExecutorSuite(CommandChecks, StreamChecks, EndChecks, LimitChecks, FileChecks, NetworkChecks, WallChecks):
+    """What every executor must do and keep from being done. A subclass gives `name`, `connected` and `mounting`, or says why not in `unsupported`.
 
-    Reserved: the contract exists, and only its form is checked. What a sandbox must do (exit codes, streams, limits, isolation, nothing left behind)
-    comes with the first executors; plugins that pass today may then fail.
+    Commands need `sh`, `python3` and the usual small programs (`cat`, `sleep`, `id`, `ln`, `mkfifo`) in the sandbox, on Linux.
+
+    What `unsupported` may name:
+
+    * limits, which must then be refused by name: `memory`, `processes`, `cpus`, `descriptors`, `file_size`, `disk`;
+    * policies, which must then be refused by name: `no network`, `full network`, `listed hosts`, `users`;
+    * walls, whose checks are then skipped: `files`, `processes apart`, `privileges`, `read-only root`, `system calls`, `terminal`,
+      `unprivileged user`, `mounts`, `dangerous mounts`, `detached processes`, `owner`.
     """
-
-    kind: ClassVar[str] = "executor"
 
     async def test_form_of_the_contract(self, context: PlainContext) -> None:
         """It has the methods of `Executor`, with their parameters, waiting where the contract waits."""

@@ -32,6 +32,7 @@ _SUITES = (
     "panel",
     "preset",
     "project",
+    "sandboxes",
     "sink",
     "strategy",
     "toolset",
