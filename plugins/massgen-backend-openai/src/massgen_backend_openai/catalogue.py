@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from massgen_backend_openai.models import thinks
 from massgen_core.api import ModelInfo, ModelMissing, Price
 
 __all__ = ["AS_OF", "CATALOGUE", "OpenAICatalogue"]
@@ -47,7 +48,7 @@ class OpenAICatalogue:
         return [
             ModelInfo(
                 name=name,
-                summary=f"with the key in OPENAI_API_KEY; prices of {AS_OF}",
+                summary="thinks before it answers" if thinks(name) else "answers at once",
                 context=context,
                 price=Price(input=fresh, cached=cached, written=written, output=output, as_of=AS_OF),
             )
