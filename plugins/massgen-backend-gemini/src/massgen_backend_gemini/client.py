@@ -16,9 +16,11 @@ import anyio
 import anyio.to_thread
 import httpx2
 from google import genai
-from google.auth import default, load_credentials_from_dict
+from google.auth import default
 from google.auth.credentials import Credentials
 from google.genai import types
+from google.oauth2 import credentials as user
+from google.oauth2 import service_account
 
 from massgen_backend_gemini.config import GeminiConfig
 from massgen_backend_gemini.events import Events
@@ -165,7 +167,15 @@ def _credentials(secret: str) -> tuple[Credentials, str]:
         data = json.loads(secret)
     except ValueError:
         data = None
-    if not isinstance(data, dict):
-        raise AuthenticationFailed("the credentials of Google Cloud are no JSON object, such as the file of a service account holds")
-    found, project = load_credentials_from_dict(data, scopes=SCOPES)  # type: ignore[no-untyped-call]
-    return found, project or ""
+    kind = data.get("type") if isinstance(data, dict) else None
+    # Each kind by its own reader: one that takes whatever it is told would connect wherever the text says.
+    if kind == "service_account":
+        made: Credentials = service_account.Credentials.from_service_account_info(data, scopes=SCOPES)  # type: ignore[no-untyped-call]
+        return made, str(data.get("project_id", ""))
+    if kind == "authorized_user":
+        made = user.Credentials.from_authorized_user_info(data, scopes=SCOPES)  # type: ignore[no-untyped-call]
+        return made, ""
+    raise AuthenticationFailed(
+        "`credentials` must lead to the JSON of a service account or of a login; for others set the variable GOOGLE_APPLICATION_CREDENTIALS"
+        " to their file and leave `credentials` out"
+    )

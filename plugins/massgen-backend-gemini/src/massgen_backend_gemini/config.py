@@ -12,7 +12,8 @@ from massgen_core.api import ConfigProblem
 
 __all__ = ["CATEGORIES", "KEYS", "OWN_FIELDS", "GeminiConfig"]
 
-KEYS = ("env:GEMINI_API_KEY", "env:GOOGLE_API_KEY")  # where a key is looked for, where none is named
+# Where a key is looked for, where none is named: the variables that Google's own tools read, then all stores.
+KEYS = ("env:GEMINI_API_KEY", "env:GOOGLE_API_KEY", "GEMINI_API_KEY")
 OWN_FIELDS = frozenset({"contents", "model", "tools"})  # what the backend itself must say
 CATEGORIES: Mapping[str, str] = {
     "harassment": "HARM_CATEGORY_HARASSMENT",
@@ -41,7 +42,11 @@ def _mapping(text: str) -> Any:
 class GeminiConfig:
     """Where Gemini is, with which key, and what it may do beside answering."""
 
-    key: str = _help("a reference to the key, for instance env:GEMINI_API_KEY; unset: that variable, or else GOOGLE_API_KEY", "")
+    key: str = _help(
+        "a reference to the key, for instance env:GEMINI_API_KEY; unset: GEMINI_API_KEY or GOOGLE_API_KEY in the environment,"
+        " or GEMINI_API_KEY in any store",
+        "",
+    )
     vertex: bool = _help("use Vertex AI instead of AI Studio; project, location or credentials say so too", False)
     project: str = _help("the Google Cloud project; unset: GOOGLE_CLOUD_PROJECT, or the project of the credentials", "")
     location: str = _help("the Google Cloud location, for instance europe-west4; unset: global", "")
