@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from massgen_testkit.strategy import StrategySuite
     from massgen_testkit.toolset import ToolsetSuite
     from massgen_testkit.transport import TransportSuite
+    from massgen_testkit.wire import WireSuite
 
 _HOMES = {
     "backend": ("BackendSuite",),
@@ -51,6 +52,7 @@ _HOMES = {
     "strategy": ("StrategySuite",),
     "toolset": ("ToolsetSuite",),
     "transport": ("TransportSuite",),
+    "wire": ("WireSuite",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -81,6 +83,7 @@ __all__ = [
     "Suite",
     "ToolsetSuite",
     "TransportSuite",
+    "WireSuite",
     "call",
     "overrides",
     "say",

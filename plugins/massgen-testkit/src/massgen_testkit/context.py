@@ -52,8 +52,8 @@ class PlainContext:
     _redactor: Redactor = attrs.field(factory=Redactor, init=False)
     _shared: dict[object, Any] = attrs.field(factory=dict, init=False)
 
-    def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
-        self.records.emit(event, span=span, parent=parent)
+    def emit(self, *events: Event, span: str = "", parent: str = "") -> None:
+        self.records.emit(*events, span=span, parent=parent)
 
     def secret(self, reference: str) -> Secret:
         # A name without a store is looked for in the environment first.

@@ -25,9 +25,10 @@ class Records:
         """Take a batch, as a sink does."""
         self.all.extend(records)
 
-    def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
-        """Take one event, as a context does."""
-        self.all.append(Record(seq=len(self.all) + 1, at=time.time(), event=event, span=span, parent=parent))
+    def emit(self, *events: Event, span: str = "", parent: str = "") -> None:
+        """Take events, as a context does."""
+        for event in events:
+            self.all.append(Record(seq=len(self.all) + 1, at=time.time(), event=event, span=span, parent=parent))
 
     @property
     def events(self) -> list[Event]:
