@@ -79,8 +79,11 @@ class Context(Protocol):
     def plugins(self) -> Plugins:
         """The installed plugins."""
 
-    def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
-        """Put a fact into the run's journal. Call it from the event loop's thread only."""
+    def emit(self, *events: Event, span: str = "", parent: str = "") -> None:
+        """Put a fact into the run's journal, or several that are known at once; those are written and told together.
+
+        Call it from the event loop's thread only.
+        """
 
     def secret(self, reference: str) -> Secret:
         """Return a secret by its reference, for instance `env:OPENAI_API_KEY` or `keyring:openai`.

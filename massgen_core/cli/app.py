@@ -84,9 +84,10 @@ class ConsoleApp:
         from massgen_core.runtime.scope import nobody, open_scope  # noqa: PLC0415
         from massgen_core.secrets import Redactor  # noqa: PLC0415
 
-        def tell(event: Event, *, span: str = "", parent: str = "") -> None:
+        def tell(*events: Event, span: str = "", parent: str = "") -> None:
             if emit is not None:
-                emit(event)
+                for event in events:
+                    emit(event)
 
         with tempfile.TemporaryDirectory(prefix="massgen-") as folder:
             async with open_scope(self._plugins, run="", folder=Path(folder), emit=tell, ask=nobody, redactor=Redactor()) as scope:

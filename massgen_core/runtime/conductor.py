@@ -209,13 +209,18 @@ class Conductor:
         elif self._emitter.waits and isinstance(event, AnswerGiven | VoteCast) and self._tasks is not None:
             self._tasks.start_soon(self._sync)
 
-    def tell(self, event: Event, *, span: str = "", parent: str = "") -> None:
-        """Put a plugin's fact into the journal; what it tells while it closes, after the run's end, is kept and changes nothing."""
-        if self._outcome is None and self._defect is None:
-            self.observe(event, span=span, parent=parent)
-            return
-        with contextlib.suppress(MassGenError):
-            self._emitter.emit(event, span=span, parent=parent)
+    def tell(self, *events: Event, span: str = "", parent: str = "") -> None:
+        """Put a plugin's facts into the journal; what it tells while it closes, after the run's end, is kept and changes nothing."""
+        try:
+            with self._emitter:
+                for event in events:
+                    if self._outcome is None and self._defect is None:
+                        self.observe(event, span=span, parent=parent)
+                    else:
+                        self._emitter.emit(event, span=span, parent=parent)
+        except MassGenError as defect:  # the journal's disk
+            if self._outcome is None:
+                self._give_up(defect)
 
     async def _sync(self) -> None:
         try:

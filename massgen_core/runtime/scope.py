@@ -144,8 +144,8 @@ class RunContext:
     def trace(self) -> str:
         return self.scope.trace
 
-    def emit(self, event: Event, *, span: str = "", parent: str = "") -> None:
-        self.scope.emit(event, span=span, parent=parent)
+    def emit(self, *events: Event, span: str = "", parent: str = "") -> None:
+        self.scope.emit(*events, span=span, parent=parent)
 
     def secret(self, reference: str) -> Secret:
         return self.scope.secret(reference)

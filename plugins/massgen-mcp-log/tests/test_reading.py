@@ -129,7 +129,7 @@ def test_damaged_lines_are_left_out_and_counted(run: Path) -> None:
 
 def test_a_run_without_the_log_is_read_from_its_journal(tmp_path: Path, story: list[Record]) -> None:
     """What the journal holds of MCP is told in the same lines."""
-    (tmp_path / "journal.jsonl").write_bytes(b"".join(map(encode, story)))
+    (tmp_path / "journal.jsonl").write_bytes(encode(story))
     log = Log(tmp_path)
     found = list(log)
 

@@ -207,7 +207,8 @@ def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
     """What a full disk or a loss of power left behind is closed before the next line."""
     (tmp_path / "x").write_bytes(b'{"a":1}\n{"a":')
     file = LineFile(tmp_path / "x")
-    file.write(b'{"a":3}\n')
+    file.add(b'{"a":3}\n')
+    file.flush()
     file.close()
 
     assert (tmp_path / "x").read_bytes() == b'{"a":1}\n{"a":\n{"a":3}\n'
@@ -224,10 +225,12 @@ def test_a_full_disk_is_told_and_the_next_line_is_whole(tmp_path: Path, monkeypa
         return write(descriptor, data[:4])
 
     monkeypatch.setattr(os, "write", full)
+    file.add(b"12345678\n")
     with pytest.raises(OSError, match="No space"):
-        file.write(b"12345678\n")
+        file.flush()
     monkeypatch.undo()
-    file.write(b"whole\n")
+    file.add(b"whole\n")
+    file.flush()
     file.close()
 
     assert (tmp_path / "x").read_bytes() == b"1234\nwhole\n"

@@ -13,7 +13,7 @@ from mcp import MCPError
 from mcp.types import CONNECTION_CLOSED
 
 from massgen_core.api import Context, Event, McpCall, ToolAnnotations, clean_line
-from massgen_mcp_client.events import CallCalled, CallCancelled, CallProgressed, CallRetried, CallReturned, ErrorRaised, PerformanceMeasured
+from massgen_mcp_client.events import CallCalled, CallCancelled, CallProgressed, CallRetried, CallReturned, ErrorRaised, McpEvent, PerformanceMeasured
 from massgen_mcp_client.faults import McpFault, about, ended, leaf
 from massgen_mcp_client.retry import delays, may_repeat
 from massgen_mcp_client.session import Session, final_report
@@ -82,17 +82,15 @@ class _Run:
     sent_at: float = 0.0
     late: McpFault | None = None
 
-    def tell(self, event: type[Any], **fields: Any) -> None:
+    def fact(self, event: type[McpEvent], **fields: Any) -> McpEvent:
+        return self.server.fact(event, agent=self.request.caller.context.agent, operation=self.operation.span, **fields)
+
+    def tell(self, event: type[McpEvent], **fields: Any) -> None:
+        self.emit(self.fact(event, **fields))
+
+    def emit(self, *events: Event) -> None:
         caller = self.request.caller
-        self.server.tell(
-            event,
-            context=caller.context,
-            span=self.operation.span,
-            parent=caller.span,
-            agent=caller.context.agent,
-            operation=self.operation.span,
-            **fields,
-        )
+        caller.context.emit(*events, span=self.operation.span, parent=caller.span)
 
 
 async def request(server: Server, wanted: Request) -> dict[str, Any]:
@@ -133,8 +131,10 @@ async def request(server: Server, wanted: Request) -> dict[str, Any]:
     finally:
         milliseconds, received = (time.monotonic() - began) * 1000, size(result) if result is not None else 0
         shown = server.shown(result) if is_debug and result is not None else ""
-        run.tell(CallReturned, outcome=outcome, milliseconds=milliseconds, bytes=received, attempts=max(1, run.attempts), result=shown, **what)
-        run.tell(
+        returned = run.fact(
+            CallReturned, outcome=outcome, milliseconds=milliseconds, bytes=received, attempts=max(1, run.attempts), result=shown, **what
+        )
+        measured = run.fact(
             PerformanceMeasured,
             method=wanted.method,
             tool=wanted.name,
@@ -144,6 +144,7 @@ async def request(server: Server, wanted: Request) -> dict[str, Any]:
             bytes_in=received,
             retries=max(0, run.attempts - 1),
         )
+        run.emit(returned, measured)
 
 
 async def _around(run: _Run) -> dict[str, Any]:
@@ -160,9 +161,6 @@ async def _around(run: _Run) -> dict[str, Any]:
     for middleware in reversed(middlewares):
         following = partial(middleware, following=following)
 
-    def emit(event: Event) -> None:
-        run.request.caller.context.emit(event, span=run.operation.span, parent=run.request.caller.span)
-
     wanted = run.request
     call = McpCall(
         server=run.server.config.name,
@@ -170,7 +168,7 @@ async def _around(run: _Run) -> dict[str, Any]:
         name=wanted.name,
         arguments=wanted.arguments,
         agent=wanted.caller.context.agent,
-        emit=emit,
+        emit=run.emit,
     )
     return await following(call)
 

@@ -171,10 +171,13 @@ class Server:
     ) -> None:
         """Put a fact into the journal."""
         fields.setdefault("agent", "" if self._is_shared else self._context.agent)
-        made = event(server=self.config.name, transport=self.config.transport, era=self.era, operation=operation, **fields)
         if not span:
             span, parent = (operation, self.span) if operation else (self.span, "")
-        (context or self._context).emit(made, span=span, parent=parent)
+        (context or self._context).emit(self.fact(event, operation=operation, **fields), span=span, parent=parent)
+
+    def fact(self, event: type[McpEvent], **fields: Any) -> McpEvent:
+        """Return a fact of this server."""
+        return event(server=self.config.name, transport=self.config.transport, era=self.era, **fields)
 
     def raised(self, fault: McpFault, tell: Callable[..., None] | None = None, *, tool: str = "") -> None:
         """Put a failure into the journal."""

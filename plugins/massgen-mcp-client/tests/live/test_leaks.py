@@ -27,7 +27,7 @@ MEGABYTES = 4.0
 class Forgetful:
     """Takes records and keeps none, so that only the client's own memory is measured."""
 
-    def emit(self, event: Any, **_: Any) -> None:
+    def emit(self, *_: Any, **__: Any) -> None:
         """Forget it."""
 
 

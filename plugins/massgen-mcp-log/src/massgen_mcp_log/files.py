@@ -25,29 +25,35 @@ def server_name(server: str) -> str:
 
 
 class LineFile:
-    """An append-only file of whole lines. Each line goes to the operating system in one write, before `write` returns."""
+    """An append-only file of whole lines. They go to the operating system together, in one write, when `flush` is called."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         # A full disk, or the loss of power, may have left half a line: what follows must not become part of it.
         self._is_torn = _is_torn(self._descriptor)
+        self._pending: list[bytes] = []
 
-    def write(self, line: bytes) -> None:
-        """Append a line that ends with a line break.
+    def add(self, line: bytes) -> None:
+        """Take a line that ends with a line break."""
+        self._pending.append(line)
+
+    def flush(self) -> None:
+        """Append what was taken.
 
         Raises:
             OSError: The disk is full or broken; the next line begins on a line of its own.
         """
+        if not self._pending:
+            return
+        lines = b"".join(self._pending)
+        self._pending.clear()
         if self._is_torn:
-            line = b"\n" + line
-        written = 0
-        try:
-            written = os.write(self._descriptor, line)
-            while written < len(line):
-                written += os.write(self._descriptor, line[written:])
-        except OSError:
-            self._is_torn = self._is_torn or written > 0
-            raise
+            lines = b"\n" + lines
+        written = os.write(self._descriptor, lines)
+        while written < len(lines):
+            self._is_torn = True
+            lines = lines[written:]
+            written = os.write(self._descriptor, lines)
         self._is_torn = False
 
     def close(self) -> None:

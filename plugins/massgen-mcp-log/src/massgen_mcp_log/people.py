@@ -9,6 +9,7 @@ import time
 from collections import deque
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import attrs
 from massgen_core.api import clean_line
 from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import SERVERS, TEXT, server_name
-from massgen_mcp_log.lines import ENVELOPE, Line
+from massgen_mcp_log.lines import ENVELOPE, Fields, Line
 
 __all__ = ["People", "clock", "said"]
 
@@ -47,7 +48,7 @@ def _cleaned(text: str, limit: int) -> str:
     return clean_line(text, limit)
 
 
-def said(line: Line, limit: int = 160) -> str:
+def said(line: Fields, limit: int = 160) -> str:
     """Say a line's own fields in one clean line; each value is cut after `limit` characters."""
     parts = []
     for name in _STAYS:
@@ -62,7 +63,7 @@ def said(line: Line, limit: int = 160) -> str:
     return " ".join(parts)
 
 
-def told(seq: int, at: float, fixed: Line, line: Line) -> str:
+def told(seq: int, at: float, fixed: Line, line: Fields) -> str:
     """Return a line for people; `fixed` are the fields that many lines share, `line` the others."""
     first = _firsts.get(id(fixed))
     if first is None or first[0] is not fixed:
@@ -129,18 +130,26 @@ class People:
 
     def __init__(self, folder: Path, config: McpLogConfig) -> None:
         self._folder, self._config = folder, config
-        self._pending: deque[tuple[int, float, Line, Line]] = deque()
+        self._pending: deque[tuple[int, float, Line, Fields]] = deque()
+        # A start whose end is told beside it says nothing more; one without its end is what people look for.
+        self._begun: dict[Any, tuple[int, float, Line, Fields]] = {}
         self._left_out = 0
         self._wake, self._end = threading.Event(), threading.Event()
         self._files: dict[str, Any] = {}
         self._thread: threading.Thread | None = None
 
-    def tell(self, seq: int, at: float, fixed: Line, line: Line) -> None:
+    def tell(self, seq: int, at: float, fixed: Line, line: Fields) -> None:
         """Take a line, in its two halves; returns at once."""
         if len(self._pending) >= _QUEUE:
             self._left_out += 1
             return
-        self._pending.append((seq, at, fixed, line))
+        event, operation = fixed["event"], line.get("operation")
+        if event in _STARTS:
+            self._begun[operation] = (seq, at, fixed, line)
+        else:
+            if event in _ENDS:
+                self._begun.pop(operation, None)
+            self._pending.append((seq, at, fixed, line))
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="massgen-mcp-log", daemon=True)
             self._thread.start()
@@ -156,16 +165,13 @@ class People:
                 self._drain()
 
     def _drain(self) -> None:
+        begun, self._begun = self._begun, {}
         lines = [self._pending.popleft() for _ in range(len(self._pending))]
-        # A start whose end stands beside it says nothing more; one without its end is what people look for.
-        ended = {line.get("operation") for _, _, fixed, line in lines if fixed["event"] in _ENDS}
         is_crowded = len(lines) > _CROWD
         pieces: dict[str, list[str]] = {TEXT: []}
         sums: dict[int, _Sum] = {}
-        for seq, at, fixed, line in lines:
+        for seq, at, fixed, line in sorted([*begun.values(), *lines], key=itemgetter(0)):
             event = fixed["event"]
-            if event in _STARTS and line.get("operation") in ended:
-                continue
             if is_crowded and event in _ENDS and fixed["level"] == "info":
                 found = sums.get(id(fixed))
                 if found is None:

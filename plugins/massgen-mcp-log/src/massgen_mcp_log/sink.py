@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
+import msgspec
 
 from massgen_core.api import Context, Record, UnknownEvent, clean
 from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import FOLDER, LOG, SERVERS, LineFile, server_name
 from massgen_mcp_log.levels import CONTROL, RANKS, Levels
-from massgen_mcp_log.lines import Line, Plan, decode, encode, level_of, plan_of, unknown_plan
+from massgen_mcp_log.lines import Brief, Fields, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
 from massgen_mcp_log.people import People
 from massgen_mcp_log.redact import Redaction
 
@@ -23,9 +24,10 @@ __all__ = ["McpLog", "opened"]
 
 _LOOK_SECONDS = 0.25
 _SAFE_SIZE = 80
+_SAFE_TAIL = 256
 _REMEMBERED = 5_000
+_UNKNOWN = 1_000
 _Reader: TypeAlias = Callable[[Any], tuple[Any, ...]]
-_Shape: TypeAlias = tuple[Plan, _Reader, _Reader]
 _UNSEEN: Any = object()
 
 
@@ -50,7 +52,28 @@ class _Fixed:
     file: LineFile | None
 
 
-def _reader(names: tuple[str, ...]) -> _Reader:
+@attrs.frozen
+class _Shape:
+    """How events of one type are read and written.
+
+    Attributes:
+        plan: What becomes of the fields.
+        stable: Reads those whose values come again and again.
+        varying: Reads the others.
+        brief: Makes a line of span, parent and what `plain` reads; None where a text must be looked at.
+        plain: Reads ids and numbers.
+        fixed: What events with the same stable values have in common.
+    """
+
+    plan: Plan
+    stable: _Reader
+    varying: _Reader
+    brief: type[Brief] | None = None
+    plain: _Reader = tuple
+    fixed: dict[tuple[Any, ...], _Fixed] = attrs.field(factory=dict)
+
+
+def _reader(names: Sequence[str]) -> _Reader:
     """Return what reads fields of an event; with fewer than two names, attrgetter returns no tuple."""
     return attrgetter(*names) if len(names) > 1 else lambda event: tuple(getattr(event, name) for name in names)
 
@@ -93,89 +116,109 @@ class McpLog:
         self._levels = Levels(config.level, config.levels, folder / CONTROL)
         self._levels.refresh()
         self._looked = 0.0
+        self._trace = ""
         self._log = LineFile(folder / LOG)
         self._servers: dict[str, LineFile] = {}
         self._errors: dict[str, LineFile] = {}
+        self._touched: set[LineFile] = set()
         self._tails: dict[str, list[str]] = {}
-        self._shapes: dict[type, _Shape | None] = {}
-        self._fixed: dict[tuple[str, str, tuple[Any, ...]], _Fixed] = {}
+        self._shapes: dict[Any, _Shape | None] = {}
         self._people = People(folder, config) if config.text else None
 
     def write(self, records: Sequence[Record]) -> None:
-        """Take a batch. A record that cannot be written costs itself alone; the first failure is raised when the others are written.
+        """Take a batch and write it, one write a file. A record that cannot be written costs itself alone; the first failure is raised at the end.
 
         Raises:
             OSError: A file cannot be written.
         """
         failure: Exception | None = None
         for record in records:
-            kind = type(record.event)
-            shape = self._shapes.get(kind, _UNSEEN)
+            shape = self._shapes.get(type(record.event), _UNSEEN)
             if shape is _UNSEEN:
                 shape = self._shape(record.event)
             if shape is None:
                 continue
             try:
-                self._take(record, *shape)
+                self._take(record, shape)
             except (OSError, ValueError, TypeError) as error:
                 failure = failure or error
+        for file in (self._log, *self._touched):
+            try:
+                file.flush()
+            except OSError as error:
+                failure = failure or error
+        self._touched.clear()
         if failure is not None:
             raise failure
 
     def _shape(self, event: Any) -> _Shape | None:
-        """Return an event's plan and what reads its fields; None for what is no event of MCP."""
-        if isinstance(event, UnknownEvent):  # its fields are told by itself, not by its class
-            plan = unknown_plan(event)
-            return None if plan is None else (plan, _hashable(plan.names[: plan.stable]), _from_data(plan.names[plan.stable :]))
-        plan = plan_of(type(event))
-        shape = self._shapes[type(event)] = None if plan is None else (plan, _reader(plan.names[: plan.stable]), _reader(plan.names[plan.stable :]))
-        return shape
+        """Return the shape of an event that is not known by its class; None for what is no event of MCP."""
+        # What no installed class describes is told by its own fields.
+        key = (event.name, *event.data) if isinstance(event, UnknownEvent) else type(event)
+        if key not in self._shapes:
+            if len(self._shapes) > _UNKNOWN:
+                self._shapes.clear()
+            self._shapes[key] = _shape_of(event)
+        return self._shapes[key]
 
-    def _take(self, record: Record, plan: Plan, stable: _Reader, varying: _Reader) -> None:
-        if not 0.0 <= record.at - self._looked < _LOOK_SECONDS:
-            self._looked = record.at
-            if self._levels.refresh():
-                self._fixed.clear()
-        event = record.event
-        key = stable(event)
-        fixed = self._fixed.get((plan.event, record.trace, key))
-        if fixed is None:
-            fixed = self._fix(plan, key, record.trace)
+    def _take(self, record: Record, shape: _Shape) -> None:
+        if not 0.0 <= record.at - self._looked < _LOOK_SECONDS or record.trace != self._trace:
+            self._look(record)
+        event, plan = record.event, shape.plan
+        key = shape.stable(event)
+        fixed = shape.fixed.get(key) or self._fix(shape, key)
         if plan.has_stderr:
-            self._look_for_stderr(fixed.server, record, dict(zip(plan.names[plan.stable :], varying(event), strict=True)))
+            self._look_for_stderr(fixed.server, record, dict(zip(plan.names[plan.stable :], shape.varying(event), strict=True)))
         if not fixed.is_written:
             return
-        line = self._varied(record, plan.varying, varying(event), with_payloads=fixed.with_payloads)
-        tail = encode(line)
+        line: Fields = {}
+        tail = b""
+        if shape.brief is not None and not fixed.with_payloads:
+            line = shape.brief(record.span, record.parent, *shape.plain(event))
+            tail = encode(line)
+        if not len(b"{}") < len(tail) <= _SAFE_TAIL:
+            line = self._varied(record, plan.varying, shape.varying(event), with_payloads=fixed.with_payloads)
+            tail = encode(line)
         # Once more as a whole: an id could hold what is known to be secret.
         text = tail.decode()
         if (shown := self._redact.known(text)) != text:
             tail = shown.encode()
             line = decode(tail)
         data = b'{"v":1,"seq":%d,"at":%b,%b,%b\n' % (record.seq, encode(record.at), fixed.data, tail[1:])
-        self._log.write(data)
+        self._log.add(data)
         if fixed.file is not None:
-            fixed.file.write(data)
+            fixed.file.add(data)
+            self._touched.add(fixed.file)
         if fixed.is_told and self._people is not None:
             self._people.tell(record.seq, record.at, fixed.line, line)
 
-    def _fix(self, plan: Plan, key: tuple[Any, ...], trace: str) -> _Fixed:
+    def _look(self, record: Record) -> None:
+        """Look whether somebody has changed the levels; forget what lines have in common if so, or if they are of another trace."""
+        self._looked = record.at
+        if self._levels.refresh() or record.trace != self._trace:
+            self._trace = record.trace
+            for shape in self._shapes.values():
+                if shape is not None:
+                    shape.fixed.clear()
+
+    def _fix(self, shape: _Shape, key: tuple[Any, ...]) -> _Fixed:
         """Make, and remember, what events with these values of the stable fields have in common."""
+        plan = shape.plan
         fields = dict(zip(plan.names[: plan.stable], key, strict=True))
         level = level_of(plan.operation, fields)
         server, tool = str(fields.get("server") or ""), str(fields.get("tool") or "")
         least = 0 if self._config.debug else self._levels.rank(server, tool, plan.operation)
         line: Line = {"level": level, "category": plan.category, "event": plan.event}
-        if trace:
-            line["trace"] = trace
+        if self._trace:
+            line["trace"] = self._trace
         for written, value in zip(plan.written, key, strict=False):
             if value is not None and value != "":
                 line[written] = self._redact.value(value)
         file = self._server(server) if server and RANKS[level] >= least else None
         made = _Fixed(line, encode(line)[1:-1], RANKS[level] >= least, least == 0, plan.category != "performance" or self._config.debug, server, file)
-        if len(self._fixed) >= _REMEMBERED:
-            self._fixed.clear()
-        self._fixed[plan.event, trace, key] = made
+        if len(shape.fixed) >= _REMEMBERED:
+            shape.fixed.clear()
+        shape.fixed[key] = made
         return made
 
     def _varied(self, record: Record, fields: tuple[tuple[str, str], ...], values: tuple[Any, ...], *, with_payloads: bool) -> Line:
@@ -234,7 +277,8 @@ class McpLog:
             file = self._errors[server] = LineFile(self._folder / SERVERS / f"{server_name(server)}.stderr.log")
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.at)) + f".{int(record.at % 1 * 1000):03}Z"
         mark = "" if is_stream else f"--- {stamp} seq {record.seq} {record.event.type}\n"
-        file.write((mark + "\n".join(fresh) + "\n").encode("utf-8", "replace"))
+        file.add((mark + "\n".join(fresh) + "\n").encode("utf-8", "replace"))
+        self._touched.add(file)
 
     def close(self) -> None:
         """Write what is pending and close the files."""
@@ -242,6 +286,21 @@ class McpLog:
             self._people.close()
         for file in (self._log, *self._servers.values(), *self._errors.values()):
             file.close()
+
+
+def _shape_of(event: Any) -> _Shape | None:
+    if isinstance(event, UnknownEvent):
+        plan = unknown_plan(event)
+        return None if plan is None else _Shape(plan, _hashable(plan.names[: plan.stable]), _from_data(plan.names[plan.stable :]))
+    plan = plan_of(type(event))
+    if plan is None:
+        return None
+    stable, varying = _reader(plan.names[: plan.stable]), _reader(plan.names[plan.stable :])
+    if plan.plain is None:
+        return _Shape(plan, stable, varying)
+    fields = [(name, Any, "") for name in ("span", "parent", *(written for _, written in plan.plain))]
+    brief: Any = msgspec.defstruct("Brief", fields, bases=(Brief,), omit_defaults=True, gc=False)
+    return _Shape(plan, stable, varying, brief, _reader([name for name, _ in plan.plain]))
 
 
 def _overlap(earlier: list[str], lines: list[str]) -> int:
