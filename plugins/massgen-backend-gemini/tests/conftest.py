@@ -30,9 +30,7 @@ def played(tmp_path: Path) -> Played:
     """Run a server that plays, and a backend that speaks with it: `played(*plays, secrets=..., **options)`."""
 
     @asynccontextmanager
-    async def play(
-        *plays: Play, secrets: Mapping[str, str] | None = None, **options: Any
-    ) -> AsyncIterator[tuple[GeminiBackend, Provider, PlainContext]]:
+    async def play(*plays: Play, secrets: Mapping[str, str] = KEY, **options: Any) -> AsyncIterator[Stage]:
         with anyio.fail_after(60):
             async with (
                 serving(*plays) as provider,
