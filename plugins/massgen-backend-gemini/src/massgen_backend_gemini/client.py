@@ -138,9 +138,9 @@ async def open_connection(config: GeminiConfig, secret: str) -> AsyncIterator[Co
 
 
 def _made(config: GeminiConfig, secret: str, wire: Wire) -> genai.Client:
-    # A synchronous client that is never used; the SDK would make one with a TLS context of its own.
-    unused = httpx2.Client(verify=_tls())
-    options = types.HttpOptions(httpx_async_client=wire, httpx_client=unused, headers=dict(config.headers) or None)
+    # The SDK would make a synchronous client and a socket's settings that nobody uses, each with a TLS context of its own.
+    unused, socket = httpx2.Client(verify=_tls()), {"ssl": _tls()}
+    options = types.HttpOptions(httpx_async_client=wire, httpx_client=unused, async_client_args=socket, headers=dict(config.headers) or None)
     if config.api_version:
         options.api_version = config.api_version
     if config.base_url:
