@@ -178,8 +178,8 @@ def test_mistakes_in_options(options: dict[str, Any], said: str) -> None:
 
 def test_key_stays_at_its_provider() -> None:
     """Anthropic's key is not sent to another address unless it is named."""
-    assert AnthropicConfig().reference == "env:ANTHROPIC_API_KEY"
-    assert AnthropicConfig(base_url="https://api.anthropic.com/").reference == "env:ANTHROPIC_API_KEY"
+    assert AnthropicConfig().reference == "ANTHROPIC_API_KEY"
+    assert AnthropicConfig(base_url="https://api.anthropic.com/").reference == "ANTHROPIC_API_KEY"
     assert AnthropicConfig(base_url="https://elsewhere.example").reference == ""
     assert AnthropicConfig(base_url="https://elsewhere.example", key="keyring:claude").reference == "keyring:claude"
 

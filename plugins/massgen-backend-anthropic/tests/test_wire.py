@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
-import anyio
-import anyio.abc
 import httpx2
 import pytest
 
@@ -16,23 +15,16 @@ from massgen_core.api import (
     AuthenticationFailed,
     BackendFault,
     BadRequest,
-    Chunk,
-    ConnectionLost,
     ContextTooLong,
     LimitsChunk,
     ModelMissing,
     Overloaded,
-    RateLimited,
-    StopChunk,
-    TimedOut,
-    ToolCallChunk,
-    UsageChunk,
 )
-from massgen_testkit import PlainContext
+from massgen_testkit import PlainContext, WireSuite
 from massgen_testkit.protocols.messages import FILTERED, WIRE_FAULTS, rejected
-from massgen_testkit.provider import Play, serving
+from massgen_testkit.provider import Play
 
-from .stage import KEY, QUESTION, hear, items, played, stop, text
+from .stage import KEY, MODEL, QUESTION, hear, items, played, stop
 
 pytestmark = pytest.mark.anyio
 
@@ -42,51 +34,18 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.mark.parametrize("name", ["slow_first_byte", "unknown_events", "carriage_returns", "no_stream"])
-async def test_harmless_oddities(name: str, tmp_path: Path) -> None:
-    """What is odd and harmless changes nothing of the answer."""
-    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, _):
-        heard = await hear(backend)
-
-    assert text(heard) == "The capital of "
-    assert stop(heard).reason == "stop"
-    # A block of an unknown kind may matter to the provider: it goes back.
-    assert items(heard) == ([{"type": "mystery", "stuff": 1}] if name == "unknown_events" else [])
+class TestWire(WireSuite):
+    name = "anthropic"
+    faults = WIRE_FAULTS
+    model = MODEL
+    options: ClassVar[Mapping[str, Any]] = {"key": "env:K"}
+    separate = ("interleaved_blocks", "same_index", "duplicate_ids", "missing_ids", "whole_input")
 
 
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [
-        ("stall", TimedOut),
-        ("drop", ConnectionLost),
-        ("drop_inside_an_event", ConnectionLost),
-        ("silent_end", ConnectionLost),
-        ("malformed_json", ConnectionLost),
-    ],
-)
-async def test_broken_streams(name: str, error: type[BackendFault], tmp_path: Path) -> None:
-    """A stream that breaks raises an error that can be retried, after all that came before."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS[name], idle_seconds=0.3) as (backend, _):
-        with pytest.raises(error) as caught:
-            await hear(backend, heard)
-
-    assert caught.value.is_retryable
-    assert text(heard) == "The capital of "
-
-
-@pytest.mark.parametrize(
-    ("name", "least", "most"), [("retry_after_seconds", 2, 2), ("retry_after_date", 1e9, 1e10), ("unavailable_for_a_while", 7, 7)]
-)
-async def test_waiting_times(name: str, least: float, most: float, tmp_path: Path) -> None:
-    """The time to wait is read from seconds and from dates, and the SDK asks once only."""
-    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, provider):
-        with pytest.raises(RateLimited) as caught:
-            await hear(backend)
-
-    assert caught.value.retry_after is not None
-    assert least <= caught.value.retry_after <= most
-    assert len(provider.asked) == 1
+async def test_blocks_of_unknown_kinds_go_back(tmp_path: Path) -> None:
+    """A block that nobody here knows may matter to the provider: it is an item."""
+    async with played(tmp_path, WIRE_FAULTS["unknown_events"]) as (backend, _):
+        assert items(await hear(backend)) == [{"type": "mystery", "stuff": 1}]
 
 
 @pytest.mark.parametrize(
@@ -107,43 +66,6 @@ async def test_refused_calls(name: str, error: type[BackendFault], said: str, tm
             await hear(backend)
 
     assert len(provider.asked) == 1
-
-
-async def test_empty_answer(tmp_path: Path) -> None:
-    """An answer of nothing is an answer: the kernel decides what to do with it."""
-    async with played(tmp_path, WIRE_FAULTS["empty_answer"]) as (backend, _):
-        heard = await hear(backend)
-
-    assert [type(chunk) for chunk in heard if not isinstance(chunk, UsageChunk)] == [StopChunk]
-
-
-async def test_torn_characters(tmp_path: Path) -> None:
-    """Characters that the network tears arrive whole."""
-    async with played(tmp_path, WIRE_FAULTS["torn_unicode"]) as (backend, _):
-        assert text(await hear(backend)) == "Zürich 🦜 日本"
-
-
-@pytest.mark.parametrize("name", ["interleaved_blocks", "same_index", "duplicate_ids", "missing_ids", "whole_input"])
-async def test_calls_stay_apart(name: str, tmp_path: Path) -> None:
-    """Two calls stay two calls with ids of their own, however badly the server numbers them."""
-    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, _):
-        heard = await hear(backend)
-    pieces = [chunk for chunk in heard if isinstance(chunk, ToolCallChunk)]
-    arguments = {index: "".join(piece.arguments for piece in pieces if piece.index == index) for index in (0, 1)}
-    ids = [piece.id for piece in pieces if piece.id]
-
-    assert arguments == {0: '{"city": "Paris"}', 1: '{"city": "Rome"}'}
-    assert len(set(ids)) == 2
-    assert {piece.name for piece in pieces if piece.id} == {"weather"}
-    assert stop(heard).reason == "tools"
-
-
-async def test_huge_arguments(tmp_path: Path) -> None:
-    """A megabyte of arguments comes whole."""
-    async with played(tmp_path, WIRE_FAULTS["huge_arguments"]) as (backend, _):
-        heard = await hear(backend)
-
-    assert sum(len(chunk.arguments) for chunk in heard if isinstance(chunk, ToolCallChunk)) == 1_000_000 + len('{"city": ""}')
 
 
 async def test_filter_before_the_answer(tmp_path: Path) -> None:
@@ -169,25 +91,6 @@ async def test_limits_are_told(tmp_path: Path) -> None:
     assert limits.tokens.remaining == 7
 
 
-async def test_connections_are_used_again(tmp_path: Path) -> None:
-    """Calls one after the other use one connection, read to its end."""
-    async with played(tmp_path, WIRE_FAULTS["empty_answer"]) as (backend, provider):
-        for _ in range(5):
-            await hear(backend)
-            assert provider.open == 1
-
-
-async def test_many_calls(tmp_path: Path) -> None:
-    """Many calls at once are all answered by one client."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS["slow_first_byte"]) as (backend, provider), anyio.create_task_group() as group:
-        for _ in range(40):
-            group.start_soon(hear, backend, heard)
-
-    assert sum(isinstance(chunk, StopChunk) for chunk in heard) == 40
-    assert len(provider.asked) == 40
-
-
 async def test_client_is_shared(tmp_path: Path) -> None:
     """Agents of one run with the same server and key share a client; another key gets another one."""
     config = AnthropicConfig(base_url="http://127.0.0.1:9", key="env:K")
@@ -199,26 +102,6 @@ async def test_client_is_shared(tmp_path: Path) -> None:
     ):
         assert one._client is two._client
         assert one._client is not three._client
-
-
-async def test_leaving_closes_the_connection(tmp_path: Path) -> None:
-    """The server sees that nobody listens any more."""
-    async with played(tmp_path, WIRE_FAULTS["stall"]) as (backend, provider):
-        async with backend.respond(QUESTION) as stream:
-            await anext(stream)
-            left = time.monotonic()
-        while provider.open:
-            await anyio.lowlevel.checkpoint()
-            assert time.monotonic() - left < 5
-
-
-async def test_nobody_listens(tmp_path: Path) -> None:
-    """A server that is not there is named, with what to check."""
-    async with serving(WIRE_FAULTS["stall"]) as gone:
-        address = gone.url
-    async with played(tmp_path, WIRE_FAULTS["stall"], base_url=address) as (backend, _):
-        with pytest.raises(ConnectionLost, match=r"cannot connect to 127\.0\.0\.1:\d+"):
-            await hear(backend)
 
 
 async def test_headers(tmp_path: Path) -> None:
@@ -263,16 +146,6 @@ async def test_key_that_no_header_can_carry(tmp_path: Path) -> None:
                 pass
 
     assert "sk-secret" not in str(caught.value)
-
-
-async def test_redirects_are_not_followed(tmp_path: Path) -> None:
-    """A server that sends its callers elsewhere does not get the key sent there."""
-    play = Play(status=307, headers={"Location": "http://127.0.0.1:9/v1"})
-    async with played(tmp_path, play) as (backend, provider):
-        with pytest.raises(BadRequest, match="elsewhere"):
-            await hear(backend)
-
-    assert len(provider.asked) == 1
 
 
 async def test_wrong_address(tmp_path: Path) -> None:

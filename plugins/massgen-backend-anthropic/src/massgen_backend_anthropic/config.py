@@ -16,7 +16,8 @@ ADDRESS = "https://api.anthropic.com"
 OWN_FIELDS = frozenset({"messages", "model", "stream", "tools"})  # what the backend itself must say
 Thinking = Literal["adaptive", "enabled", "between_tools", "disabled"]
 
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
+# A name of capitals is looked for in every store.
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
 _ADDRESS = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?\Z")
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
@@ -36,7 +37,9 @@ _POSITIVE = attrs.validators.optional(attrs.validators.gt(0))
 class AnthropicConfig:
     """Which server, with which key, what its models may use, and how they think."""
 
-    key: str = _help("a reference to the key; unset: env:ANTHROPIC_API_KEY at Anthropic's own address, else none", "")
+    key: str = _help(
+        "a reference to the key, for instance env:MY_KEY or keyring:anthropic; unset: ANTHROPIC_API_KEY at Anthropic's address, else none", ""
+    )
     key_header: Literal["authorization", "x-api-key"] = _help("the header in which the key is sent", "authorization")
     base_url: str = _help("the server's address, to which /v1/messages is appended; unset: Anthropic's", "")
     api_version: str = _help("the anthropic-version header; unset: the SDK's own", "")
@@ -92,7 +95,7 @@ class AnthropicConfig:
     @property
     def reference(self) -> str:
         """The reference to the key, empty where none is sent: a key goes by itself to Anthropic only."""
-        return self.key or ("env:ANTHROPIC_API_KEY" if self.address == ADDRESS else "")
+        return self.key or ("ANTHROPIC_API_KEY" if self.address == ADDRESS else "")
 
     @property
     def tools(self) -> tuple[Mapping[str, Any], ...]:
