@@ -265,6 +265,8 @@ def test_lost_answers_of_a_chain_have_advice() -> None:
         ({"extra_body": {"input": []}}, "extra_body", "input"),
         ({"hosted_tools": [{"name": "x"}]}, "hosted_tools[0]", "type"),
         ({"hosted_tools": [{"type": "function"}]}, "hosted_tools[0].type", "toolsets"),
+        ({"hosted_tools": [{"type": "mcp", "server_label": "s"}]}, "hosted_tools[0].require_approval", "never"),
+        ({"hosted_tools": [{"type": "mcp", "require_approval": "never", "authorization": KEYLIKE}]}, "hosted_tools[0].authorization", "toolset"),
         ({"upload_files": [{"audio_path": "a.wav"}]}, "upload_files[0].audio_path", "audio"),
         ({"upload_files": [{"path": "a"}]}, "upload_files[0]", "file_path"),
         ({"text": {"verbosity": "lots"}}, "text.verbosity", "high"),

@@ -17,6 +17,7 @@ OPENAI = "https://api.openai.com/v1"
 OWN_FIELDS = frozenset({"background", "input", "instructions", "model", "previous_response_id", "store", "stream", "tools"})
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
 _ADDRESS = re.compile(r"https?://(?P<user>[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?(?P<rest>[?#].*)?\Z")
+_OURS = frozenset({"function", "custom", "computer", "computer_use_preview", "local_shell", "apply_patch"})
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
 
@@ -104,10 +105,7 @@ class OpenAIConfig:
             if name in OWN_FIELDS:
                 raise ConfigProblem(f"{name!r} is said by the backend itself; use the option for it, if there is one", path="extra_body")
         for index, tool in enumerate(self.hosted_tools):
-            if not isinstance(tool.get("type"), str):
-                raise ConfigProblem("a hosted tool needs its `type`, for instance file_search", path=f"hosted_tools[{index}]")
-            if tool["type"] in ("function", "custom"):
-                raise ConfigProblem("functions come from toolsets, such as mcp; hosted tools run at OpenAI", path=f"hosted_tools[{index}].type")
+            _check_hosted(tool, f"hosted_tools[{index}]")
         for index, upload in enumerate(self.upload_files):
             _check_upload(upload, f"upload_files[{index}]")
 
@@ -153,6 +151,22 @@ def _check_address(address: str, path: str) -> None:
         raise ConfigProblem(f"{path} must not hold a user or a password; use `key`", path=path)
     if parts["rest"]:
         raise ConfigProblem(f"{path} must not hold a query; use `query`", path=path)
+
+
+def _check_hosted(tool: Mapping[str, Any], path: str) -> None:
+    kind = tool.get("type")
+    if not isinstance(kind, str):
+        raise ConfigProblem("a hosted tool needs its `type`, for instance file_search", path=path)
+    if kind in _OURS:
+        raise ConfigProblem(f"a tool of type {kind!r} is carried out here and not at OpenAI; such tools come from toolsets", path=f"{path}.type")
+    if kind == "mcp":
+        if tool.get("require_approval") != "never":
+            raise ConfigProblem(
+                "nobody can approve calls at OpenAI from here: say `require_approval: never`, or use the toolset mcp", path=f"{path}.require_approval"
+            )
+        for name in ("authorization", "headers"):
+            if tool.get(name):
+                raise ConfigProblem(f"{name!r} would hold a secret in the configuration; use the toolset mcp for this server", path=f"{path}.{name}")
 
 
 def _check_upload(upload: Mapping[str, str], path: str) -> None:
