@@ -18,6 +18,6 @@ class TestOpenAI(BackendSuite):
     @asynccontextmanager
     async def play(self, scenario: Scenario, context: PlainContext) -> AsyncIterator[Stage]:
         async with serving(*responses_plays(scenario)) as provider:
-            options = {"base_url": f"{provider.url}/v1", "key": "env:OPENAI_KEY", "idle_seconds": 0.8 if scenario.name == "stall" else None}
+            options = {"base_url": f"{provider.url}/v1", "key": "env:OPENAI_KEY", "idle_seconds": 1.0 if scenario.name == "stall" else None}
             async with self.opened(context, options) as backend:
                 yield Stage(backend=backend, sent=lambda: provider.bodies)

@@ -99,7 +99,7 @@ async def test_harmless_oddities(name: str, tmp_path: Path) -> None:
 async def test_broken_streams(name: str, error: type[BackendFault], tmp_path: Path) -> None:
     """A stream that breaks raises an error that can be retried, after all that came before."""
     heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS[name], idle_seconds=0.3) as (backend, _):
+    async with played(tmp_path, WIRE_FAULTS[name], idle_seconds=1.0 if name == "stall" else None) as (backend, _):
         with pytest.raises(error) as caught:
             await hear(backend, heard)
 
@@ -313,7 +313,7 @@ async def test_a_background_answer_is_taken_up_again(tmp_path: Path) -> None:
     """When the connection of a background answer breaks, reading goes on where it broke, and nothing is said twice."""
     rest = Play(pieces=WIRE_FAULTS["done_marker"].pieces[len(WIRE_FAULTS["drop"].pieces) :])
     heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS["drop"], rest, background=True) as (backend, provider):
+    async with played(tmp_path, WIRE_FAULTS["drop"], refused(502, "not now"), rest, background=True) as (backend, provider):
         await hear(backend, heard)
 
     assert text(heard) == "The capital of "
@@ -321,7 +321,16 @@ async def test_a_background_answer_is_taken_up_again(tmp_path: Path) -> None:
     assert provider.asked[0].body["store"] is True
     assert provider.asked[1].path.startswith("/v1/responses/resp_1?")
     assert f"starting_after={len(WIRE_FAULTS['drop'].pieces) - 1}" in provider.asked[1].path
-    assert len(provider.asked) == 2
+    assert len(provider.asked) == 3
+
+
+async def test_a_background_answer_that_failed_is_not_taken_up(tmp_path: Path) -> None:
+    """What the API itself says is the end, is the end."""
+    async with played(tmp_path, WIRE_FAULTS["failed"], background=True) as (backend, provider):
+        with pytest.raises(Overloaded):
+            await hear(backend, [])
+
+    assert len(provider.asked) == 1
 
 
 async def test_a_background_answer_that_nobody_waits_for_is_cancelled(tmp_path: Path) -> None:

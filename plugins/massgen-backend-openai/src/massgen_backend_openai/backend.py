@@ -23,7 +23,7 @@ from massgen_backend_openai.config import OpenAIConfig
 from massgen_backend_openai.faults import BROKEN, Faults
 from massgen_backend_openai.schemas import Tools
 from massgen_backend_openai.wire import Requests, uploads
-from massgen_core.api import Chunk, ConnectionLost, Context, LimitsChunk, ModelRequest, TextChunk, TimedOut, rate_limits
+from massgen_core.api import Chunk, ConnectionLost, Context, LimitsChunk, ModelRequest, Overloaded, TextChunk, TimedOut, rate_limits
 
 __all__ = ["OpenAIBackend", "open_backend"]
 
@@ -95,16 +95,18 @@ class OpenAIBackend:
 
     async def _lasting(self, stream: _Stream, answer: Answer, model: str) -> AsyncGenerator[Chunk, None]:
         """Read an answer that OpenAI makes in the background: when the connection breaks, go on where it broke."""
-        for left in range(RESUMES, -1, -1):
+        for resumed in range(RESUMES + 1):
             try:
+                if resumed:
+                    await anyio.sleep(resumed - 1)
+                    stream = await self._asked(partial(self._follow, answer), model)
                 async with aclosing(self._read(stream, answer, model)) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 return
-            except (ConnectionLost, TimedOut):
-                if not left or not answer.id:
+            except (ConnectionLost, TimedOut, Overloaded):
+                if resumed == RESUMES or not answer.id or answer.is_over:
                     raise
-            stream = await self._asked(partial(self._follow, answer), model)
 
     async def _read(self, stream: _Stream, answer: Answer, model: str) -> AsyncGenerator[Chunk, None]:
         if limits := rate_limits(stream.response.headers):
