@@ -65,14 +65,14 @@ def address() -> Iterator[str]:
 
 @asynccontextmanager
 async def opened(address: str, folder: Path, key: str = KEY) -> AsyncIterator[AnthropicBackend]:
-    config = AnthropicConfig(base_url=address, key="env:K")
+    config = AnthropicConfig(base_url=address, key="env:K", api_version="2023-06-01")
     with anyio.fail_after(120):
         async with PlainContext(folder=folder, secrets={"env:K": key}) as context, open_backend(config, context) as backend:
             yield backend
 
 
 def ask(text: str = "What is the capital of France?", **asked: Any) -> ModelRequest:
-    return ModelRequest(**{"model": "m", "messages": (Message.of("user", text),), "sampling": Sampling(max_tokens=12), **asked})
+    return ModelRequest(**{"model": "m", "messages": (Message.of("user", text),), "sampling": Sampling(max_tokens=12, temperature=0.0), **asked})
 
 
 async def test_text(address: str, tmp_path: Path) -> None:

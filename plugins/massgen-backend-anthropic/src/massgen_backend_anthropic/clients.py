@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from anyio import to_thread
 
 from massgen_backend_anthropic.config import AnthropicConfig
 
@@ -22,7 +24,8 @@ IDLE_CONNECTIONS = 100
 @asynccontextmanager
 async def open_client(config: AnthropicConfig, key: str) -> AsyncIterator[AsyncAnthropic]:
     """Open a client and close it at the end; an empty `key` sends none."""
-    # The SDK brings three thousand modules: who lists backends must not wait for them.
+    # The SDK brings three thousand modules: who lists backends must not wait for them, and who streams already must not stand still.
+    await to_thread.run_sync(import_module, "anthropic")
     from anthropic import AsyncAnthropic, Omit  # noqa: PLC0415
 
     headers: dict[str, Any] = dict(config.headers)
