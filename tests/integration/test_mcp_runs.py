@@ -34,6 +34,32 @@ async def rhyme(answer: Annotated[CreateMessageResult, Resolve(wish)]) -> str:
 server.run(transport="stdio")
 '''
 
+LEVELLING = '''
+import subprocess
+import sys
+
+from mcp.server import MCPServer
+
+server = MCPServer("levelling", log_level="CRITICAL")
+
+
+@server.tool()
+def level(rule: str) -> str:
+    """Change what the run logs, as a person would from another terminal."""
+    code = "import sys; from massgen_core.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "mcp", "logs", "last", "--set-level", rule]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, text=True).stdout
+
+
+@server.tool()
+def say(text: str) -> str:
+    """Say it again."""
+    return text
+
+
+server.run(transport="stdio")
+'''
+
 
 def server(kind: str, **fields: Any) -> dict[str, Any]:
     return {"command": sys.executable, "args": [str(PEER), kind], "security": {"level": "permissive"}, **fields}
@@ -148,3 +174,43 @@ def test_a_server_may_ask_the_agents_model_where_that_is_allowed(conduct: Any) -
     assert "the model says: june" in of(journal, "tool.returned")[0]["result"]["content"][0]["text"]
     assert [one["turn"] for one in of(journal, "model.requested")].count(0) == 1
     assert of(journal, "mcp.execution.answered")[0]["outcome"] == "accepted"
+
+
+def test_what_crosses_the_wire_is_told_as_long_as_the_log_wants_it(massgen_project: Callable[..., Any]) -> None:
+    """The log's level is raised and lowered from outside while the run is going on; the client follows, for this server and this tool alone."""
+    project = massgen_project({"levelling.py": LEVELLING})
+    names = ("one", "two")
+    section = server("", args=["levelling.py"], env=project.variables())
+    said = [{"name": f"mcp__{name}__say", "arguments": {"text": text}} for text in ("before", "while", "after") for name in names]
+    levels = [{"name": "mcp__one__level", "arguments": {"rule": f"one/say={level}"}} for level in ("debug", "default")]
+    document = config(dict.fromkeys(names, section), *said[:2], levels[0], *said[2:4], levels[1], *said[4:])
+    steps = document["agents"][0]["backend"]["steps"]
+    for place in (3, 6):
+        steps[place]["delay"] = 0.5  # the log looks for changes four times a second
+    (project.folder / "massgen.yaml").write_text(json.dumps({**document, "sinks": ["mcp-log"]}), encoding="utf-8")
+    result = project.run("run", "What is six times seven?", "--config", "massgen.yaml")
+
+    result.check()
+    (log,) = project.home.rglob("log.jsonl")
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    shown = [(line["server"], json.loads(line["arguments"])["text"]) for line in lines if "arguments" in line]
+    assert shown == [("one", "while")]
+    assert [line["event"] for line in lines if "result" in line] == ["mcp.execution.returned"]
+    (journal,) = project.home.rglob("journal.jsonl")
+    told = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    assert [one["arguments"] for one in of(told, "mcp.execution.called") if one["arguments"]] == ['{"text":"while"}']
+
+
+def test_a_log_at_level_debug_shows_the_wire(massgen_project: Callable[..., Any]) -> None:
+    """What the log's configuration says of a server is enough; a server's own section need not say it again."""
+    document = config(
+        {name: server("plain") for name in ("loud", "quiet")}, *({"name": f"mcp__{name}__act", "arguments": {}} for name in ("loud", "quiet"))
+    )
+    project = massgen_project({"massgen.yaml": {**document, "sinks": [{"type": "mcp-log", "levels": {"loud": "debug"}}]}})
+    result = project.run("run", "What is six times seven?", "--config", "massgen.yaml")
+
+    result.check()
+    (log,) = project.home.rglob("log.jsonl")
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert {line["server"] for line in lines if "payload" in line} == {"loud"}
+    assert {line["direction"] for line in lines if "payload" in line} == {"in", "out"}

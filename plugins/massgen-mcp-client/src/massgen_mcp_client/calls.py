@@ -106,9 +106,8 @@ async def request(server: Server, wanted: Request) -> dict[str, Any]:
     operation.total = anyio.current_time() + config.call_total_seconds
     run = _Run(server, wanted, operation)
     sent = size(wanted.arguments)
-    is_debug = config.log_level == "debug"
     what = {"method": wanted.method, "tool": wanted.name, "call": wanted.caller.call}
-    run.tell(CallCalled, bytes=sent, arguments=server.shown(wanted.arguments) if is_debug else "", **what)
+    run.tell(CallCalled, bytes=sent, arguments=server.shown(wanted.arguments) if server.shows("execution.called", wanted.name) else "", **what)
     outcome, result = "error", None
     try:
         # One clock for both limits: it is set to the nearer one.
@@ -130,7 +129,7 @@ async def request(server: Server, wanted: Request) -> dict[str, Any]:
         raise
     finally:
         milliseconds, received = (time.monotonic() - began) * 1000, size(result) if result is not None else 0
-        shown = server.shown(result) if is_debug and result is not None else ""
+        shown = server.shown(result) if result is not None and server.shows("execution.returned", wanted.name) else ""
         returned = run.fact(
             CallReturned, outcome=outcome, milliseconds=milliseconds, bytes=received, attempts=max(1, run.attempts), result=shown, **what
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from massgen_mcp_client.memory import Memory
     from massgen_mcp_client.server import Server
 
-__all__ = ["open_servers"]
+__all__ = ["WISHES", "open_servers"]
+
+# The run's resource by which whoever writes a log tells whether it wants to see what crosses the wire: functions of server, tool and operation.
+WISHES = ("mcp", "payloads")
 
 
 async def open_servers(config: McpConfig, context: Context, memory: Memory | None = None) -> Sequence[Server]:
@@ -57,7 +61,7 @@ async def _load() -> None:
 
 
 def _import() -> None:
-    pass
+    importlib.import_module("massgen_mcp_client.server")
 
 
 async def _shared(config: ServerConfig, section: ServerConfig, context: Context, memory: Memory, every: set[Server]) -> Server:
@@ -78,8 +82,8 @@ def _key(config: ServerConfig, agent: str) -> tuple[str, str, str]:
 
 
 @asynccontextmanager
-async def _nobody() -> AsyncIterator[set[Server]]:
-    """Yield the set of a run's servers."""
+async def _nobody() -> AsyncIterator[set[Any]]:
+    """Yield an empty set, which a run fills."""
     yield set()
 
 
@@ -87,7 +91,7 @@ async def _nobody() -> AsyncIterator[set[Server]]:
 async def _opened(config: ServerConfig, context: Context, memory: Memory, every: set[Server], *, is_shared: bool) -> AsyncIterator[Server]:
     from massgen_mcp_client.server import Server  # noqa: PLC0415 - with servers only
 
-    server = Server(config, context, memory, is_shared=is_shared)
+    server = Server(config, context, memory, is_shared=is_shared, wishes=await context.share(WISHES, _nobody))
     every.add(server)
     context.start(server.connection.run)
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
@@ -27,6 +27,7 @@ from massgen_mcp_client.tap import Operation, Tap
 
 __all__ = ["Server"]
 
+Wish: TypeAlias = Callable[[str, str, str], bool]
 REPORTED_FAULTS = 20
 SHOWN = 100_000
 STDERR_LINES = 10_000
@@ -42,10 +43,11 @@ class Server:
         context: Of the first agent that opened it.
         memory: What is remembered between runs.
         is_shared: Several agents may use it.
+        wishes: Say of a server, a tool and an operation whether what crosses the wire is wanted; they may come and go, and change their mind.
     """
 
-    def __init__(self, config: ServerConfig, context: Context, memory: Memory, *, is_shared: bool = True) -> None:
-        self.config, self._context, self._memory, self._is_shared = config, context, memory, is_shared
+    def __init__(self, config: ServerConfig, context: Context, memory: Memory, *, is_shared: bool = True, wishes: Collection[Wish] = ()) -> None:
+        self.config, self._context, self._memory, self._is_shared, self._wishes = config, context, memory, is_shared, wishes
         self.rng = random.Random()  # noqa: S311 - jitter and ids are no secrets
         self.era = ""
         self.span = self._id(64)
@@ -152,6 +154,10 @@ class Server:
         if self._health is not None and self.connection.session is session:
             self._health.suspect()
 
+    def shows(self, operation: str, tool: str = "") -> bool:
+        """Whether what crosses the wire is told: the section says so, or a log wants it at the moment."""
+        return self.config.log_level == "debug" or any(wish(self.config.name, tool, operation) for wish in self._wishes)
+
     def shown(self, data: Any) -> str:
         """Return plain data as text that may be logged."""
         from msgspec import json  # noqa: PLC0415 - where payloads are logged only
@@ -227,8 +233,7 @@ class Server:
         watch = getattr(link, "watch_stderr", None)
         if watch is not None and self.config.log_level in ("debug", "info"):
             watch(self._wrote)
-        framed = self._framed if self.config.log_level == "debug" else None
-        return Tap(link, ended=has_ended, mend=mend, framed=framed, faulted=self._faulted)
+        return Tap(link, ended=has_ended, mend=mend, framed=self._framed, faulted=self._faulted, shows=lambda: self.shows("connection.framed"))
 
     def _framed(self, direction: Any, size: int, payload: str, fault: str) -> None:
         self.tell(ConnectionFramed, direction=direction, bytes=size, payload=self.redact(payload), fault=fault)

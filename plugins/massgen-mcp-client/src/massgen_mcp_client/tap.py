@@ -89,8 +89,9 @@ class Tap:
         link: The link.
         ended: Is told once when the server's messages end.
         mend: Changes a result in place before the SDK checks it.
-        framed: Is told every message, where the server's log level is `debug`: direction, size in bytes, payload, fault.
+        framed: Is told every message that is wanted: direction, size in bytes, payload, fault.
         faulted: Is told of frames that could not be read.
+        shows: Says whether messages are wanted at the moment.
 
     Attributes:
         greeting: The operation of requests that belong to no other: as long as the era is not agreed on.
@@ -106,8 +107,9 @@ class Tap:
         mend: Mend,
         framed: Callable[[str, int, str, str], None] | None = None,
         faulted: Callable[[Exception], None] | None = None,
+        shows: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.link, self._ended, self._mend = link, ended, mend
+        self.link, self._ended, self._mend, self._shows = link, ended, mend, shows
         self._framed, self._faulted = framed, faulted
         self._pending: dict[Any, tuple[Operation, str] | None] = {}
         self.greeting: Operation | None = None
@@ -147,7 +149,7 @@ class Tap:
                 operation.sent_at = time.monotonic()
                 operation.ids.append(message.id)
                 self._stamp(message, operation)
-        if self._framed is not None:
+        if self._framed is not None and self._shows():
             self._show("out", message)
 
     def _stamp(self, message: Any, operation: Operation) -> None:
@@ -174,7 +176,7 @@ class Tap:
                     operation.raw = message.result
         elif isinstance(message, JSONRPCError):
             self._answered(message.id)
-        if self._framed is not None:
+        if self._framed is not None and self._shows():
             self._show("in", message)
         return item
 

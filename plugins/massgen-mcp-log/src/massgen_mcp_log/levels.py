@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,10 +16,11 @@ import attrs
 from massgen_core.api import UsageProblem
 from massgen_mcp_log.config import LEVELS
 
-__all__ = ["CONTROL", "RANKS", "Levels", "Rule", "change_levels", "read_levels", "rule_of"]
+__all__ = ["CONTROL", "LOOK_SECONDS", "RANKS", "Levels", "Rule", "change_levels", "read_levels", "rule_of"]
 
 RANKS: Mapping[str, int] = {level: rank for rank, level in enumerate(LEVELS)}
 CONTROL = "levels.json"
+LOOK_SECONDS = 0.25
 
 
 @attrs.frozen
@@ -70,31 +73,44 @@ class Levels:
         default: The level where no rule fits.
         rules: From the configuration, by rule.
         control: A file whose rules come before those of the configuration; it is looked at again by `refresh`.
+
+    Attributes:
+        version: Goes up whenever the rules change.
     """
 
     def __init__(self, default: str = "info", rules: Mapping[str, str] | None = None, control: Path | None = None) -> None:
         self._default = default
         self._fixed = _sorted([rule_of(text, level) for text, level in (rules or {}).items()])
         self._control, self._stamp = control, (0, 0)
+        self._looked = -math.inf
+        self.version = 0
         self._rules = self._fixed
         self._cache: dict[tuple[str, str, str], int] = {}
 
-    def refresh(self) -> bool:
-        """Read the control file again if it has changed, and tell whether it has. A file that makes no sense changes nothing."""
+    def refresh(self) -> None:
+        """Read the control file again if it has changed. A file that makes no sense changes nothing."""
         if self._control is None:
-            return False
+            return
         try:
             found = os.stat(self._control)
             stamp = (found.st_mtime_ns, found.st_ino)
         except OSError:
             stamp = (0, 0)
         if stamp == self._stamp:
-            return False
+            return
         self._stamp = stamp
         with contextlib.suppress(ValueError, UsageProblem):
             self._rules = (*_sorted([rule_of(text, level) for text, level in read_levels(self._control).items()]), *self._fixed)
             self._cache.clear()
-        return True
+            self.version += 1
+
+    def wants(self, server: str, tool: str, operation: str) -> bool:
+        """Whether such lines are written with what crossed the wire: the client asks this before it shows it to anybody."""
+        now = time.monotonic()
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            self.refresh()
+        return self.rank(server, tool, operation) == 0
 
     def rank(self, server: str, tool: str, operation: str) -> int:
         """Return the rank of the least level that is written."""

@@ -15,14 +15,15 @@ import msgspec
 from massgen_core.api import Context, Record, UnknownEvent, clean
 from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import FOLDER, LOG, SERVERS, LineFile, server_name
-from massgen_mcp_log.levels import CONTROL, RANKS, Levels
+from massgen_mcp_log.levels import CONTROL, LOOK_SECONDS, RANKS, Levels
 from massgen_mcp_log.lines import Brief, Fields, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
 from massgen_mcp_log.people import People
 from massgen_mcp_log.redact import Redaction
 
 __all__ = ["McpLog", "opened"]
 
-_LOOK_SECONDS = 0.25
+# The run's resource by which whoever writes a log tells the MCP client whether it wants to see what crosses the wire.
+WISHES = ("mcp", "payloads")
 _SAFE_SIZE = 80
 _SAFE_TAIL = 256
 _REMEMBERED = 5_000
@@ -94,10 +95,18 @@ def _hashable(names: tuple[str, ...]) -> _Reader:
 async def opened(config: McpLogConfig, context: Context) -> AsyncIterator[McpLog]:
     """Open the log in the run's folder and close it at the end."""
     log = McpLog(context.folder / FOLDER, config, Redaction(context.redact))
+    wishes: set[Callable[[str, str, str], bool]] = await context.share(WISHES, _wishes)
+    wishes.add(log.levels.wants)
     try:
         yield log
     finally:
+        wishes.discard(log.levels.wants)
         log.close()
+
+
+@asynccontextmanager
+async def _wishes() -> AsyncIterator[set[Callable[[str, str, str], bool]]]:
+    yield set()
 
 
 class McpLog:
@@ -113,10 +122,10 @@ class McpLog:
         for part in (folder, folder / SERVERS):  # parents that are made on the way would not get the mode
             part.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder, self._config, self._redact = folder, config, redaction
-        self._levels = Levels(config.level, config.levels, folder / CONTROL)
-        self._levels.refresh()
+        self.levels = Levels("debug") if config.debug else Levels(config.level, config.levels, folder / CONTROL)
+        self.levels.refresh()
         self._looked = 0.0
-        self._trace = ""
+        self._version, self._trace = self.levels.version, ""
         self._log = LineFile(folder / LOG)
         self._servers: dict[str, LineFile] = {}
         self._errors: dict[str, LineFile] = {}
@@ -162,7 +171,7 @@ class McpLog:
         return self._shapes[key]
 
     def _take(self, record: Record, shape: _Shape) -> None:
-        if not 0.0 <= record.at - self._looked < _LOOK_SECONDS or record.trace != self._trace:
+        if not 0.0 <= record.at - self._looked < LOOK_SECONDS or record.trace != self._trace or self.levels.version != self._version:
             self._look(record)
         event, plan = record.event, shape.plan
         key = shape.stable(event)
@@ -195,8 +204,9 @@ class McpLog:
     def _look(self, record: Record) -> None:
         """Look whether somebody has changed the levels; forget what lines have in common if so, or if they are of another trace."""
         self._looked = record.at
-        if self._levels.refresh() or record.trace != self._trace:
-            self._trace = record.trace
+        self.levels.refresh()
+        if self.levels.version != self._version or record.trace != self._trace:
+            self._version, self._trace = self.levels.version, record.trace
             for shape in self._shapes.values():
                 if shape is not None:
                     shape.fixed.clear()
@@ -207,7 +217,7 @@ class McpLog:
         fields = dict(zip(plan.names[: plan.stable], key, strict=True))
         level = level_of(plan.operation, fields)
         server, tool = str(fields.get("server") or ""), str(fields.get("tool") or "")
-        least = 0 if self._config.debug else self._levels.rank(server, tool, plan.operation)
+        least = self.levels.rank(server, tool, plan.operation)
         line: Line = {"level": level, "category": plan.category, "event": plan.event}
         if self._trace:
             line["trace"] = self._trace
