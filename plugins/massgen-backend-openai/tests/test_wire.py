@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import attrs
@@ -29,12 +28,9 @@ from massgen_core.api import (
     Overloaded,
     RateLimited,
     SecretMissing,
-    StopChunk,
     TextChunk,
-    TimedOut,
-    ToolCallChunk,
 )
-from massgen_testkit import PlainContext
+from massgen_testkit import PlainContext, WireSuite
 from massgen_testkit.protocols.responses import WIRE_FAULTS
 from massgen_testkit.provider import Play, Provider, refused, serving
 
@@ -46,6 +42,22 @@ KEY = "sk-test-0a1b2c3d4e5f6071"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+class TestWire(WireSuite):
+    name = "openai"
+    faults = WIRE_FAULTS
+    address = ("base_url", "/v1")
+    options: ClassVar[Mapping[str, Any]] = {"key": "env:K"}
+    harmless = (*WireSuite.harmless, "done_marker", "no_places", "no_deltas", "only_the_end")
+    broken: ClassVar[Mapping[str, type[BackendFault]]] = {
+        **WireSuite.broken,
+        "failed": Overloaded,
+        "failed_for_a_while": RateLimited,
+        "error_of_a_proxy": Overloaded,
+    }
+    waits: ClassVar[Mapping[str, tuple[float, float]]] = {**WireSuite.waits, "failed_for_a_while": (6.5, 6.5)}
+    separate = (*WireSuite.separate, "calls", "calls_without_places", "calls_without_deltas", "calls_only_at_the_end", "calls_in_one_place")
 
 
 @asynccontextmanager
@@ -68,112 +80,11 @@ def text(heard: list[Chunk]) -> str:
     return "".join(chunk.text for chunk in heard if isinstance(chunk, TextChunk))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["slow_first_byte", "unknown_events", "carriage_returns", "done_marker", "no_places", "no_deltas", "only_the_end", "no_stream"],
-)
-async def test_harmless_oddities(name: str, tmp_path: Path) -> None:
-    """What is odd and harmless changes nothing of the answer."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, _):
-        await hear(backend, heard)
-
-    assert text(heard) == "The capital of "
-    assert isinstance(heard[-1], StopChunk)
-    assert (heard[-1].reason, heard[-1].model) == ("stop", "m")
-
-
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [
-        ("stall", TimedOut),
-        ("drop", ConnectionLost),
-        ("drop_inside_an_event", ConnectionLost),
-        ("silent_end", ConnectionLost),
-        ("malformed_json", ConnectionLost),
-        ("failed", Overloaded),
-        ("failed_for_a_while", RateLimited),
-        ("error_of_a_proxy", Overloaded),
-    ],
-)
-async def test_broken_streams(name: str, error: type[BackendFault], tmp_path: Path) -> None:
-    """A stream that breaks raises an error that can be retried, after all that came before."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS[name], idle_seconds=1.0 if name == "stall" else None) as (backend, _):
-        with pytest.raises(error) as caught:
-            await hear(backend, heard)
-
-    assert caught.value.is_retryable
-    assert text(heard) == "The capital of "
-
-
-@pytest.mark.parametrize(
-    ("name", "least", "most"),
-    [("retry_after_seconds", 2, 2), ("retry_after_date", 1e9, 1e10), ("unavailable_for_a_while", 7, 7), ("failed_for_a_while", 6.5, 6.5)],
-)
-async def test_waiting_times(name: str, least: float, most: float, tmp_path: Path) -> None:
-    """The time to wait is read from seconds, from dates and, inside of a stream, from words; nothing is asked twice."""
-    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, provider):
-        with pytest.raises(RateLimited) as caught:
+async def test_page_instead_of_an_answer(tmp_path: Path) -> None:
+    """A proxy's page with a good status is an error that can be retried."""
+    async with played(tmp_path, WIRE_FAULTS["page_instead_of_events"]) as (backend, _):
+        with pytest.raises(ConnectionLost):
             await hear(backend, [])
-
-    assert caught.value.retry_after is not None
-    assert least <= caught.value.retry_after <= most
-    assert len(provider.asked) == 1
-
-
-@pytest.mark.parametrize(("name", "error"), [("gateway_page", Overloaded), ("page_instead_of_events", ConnectionLost)])
-async def test_pages(name: str, error: type[BackendFault], tmp_path: Path) -> None:
-    """A proxy's page instead of an answer is an error that can be retried."""
-    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, _):
-        with pytest.raises(error):
-            await hear(backend, [])
-
-
-async def test_empty_answer(tmp_path: Path) -> None:
-    """An answer of nothing is an answer: the kernel decides what to do with it."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS["empty_answer"]) as (backend, _):
-        await hear(backend, heard)
-
-    assert [type(chunk) for chunk in heard] == [StopChunk]
-
-
-async def test_torn_characters(tmp_path: Path) -> None:
-    """Characters that the network tears arrive whole."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS["torn_unicode"]) as (backend, _):
-        await hear(backend, heard)
-
-    assert text(heard) == "Zürich 🦜 日本"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["calls", "calls_without_places", "calls_without_deltas", "calls_only_at_the_end", "calls_in_one_place", "duplicate_ids", "missing_ids"],
-)
-async def test_calls_stay_apart(name: str, tmp_path: Path) -> None:
-    """Two calls stay two calls with ids of their own, however badly the server numbers them."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, _):
-        await hear(backend, heard)
-    pieces = [chunk for chunk in heard if isinstance(chunk, ToolCallChunk)]
-    arguments = {index: "".join(piece.arguments for piece in pieces if piece.index == index) for index in (0, 1)}
-    ids = [piece.id for piece in pieces if piece.id]
-
-    assert arguments == {0: '{"city": "Paris"}', 1: '{"city": "Rome"}'}
-    assert len(set(ids)) == 2
-    assert {piece.name for piece in pieces if piece.id} == {"weather"}
-    assert heard[-1] == StopChunk("tools", "m", "completed")
-
-
-async def test_huge_arguments(tmp_path: Path) -> None:
-    """A megabyte of arguments comes whole."""
-    heard: list[Chunk] = []
-    async with played(tmp_path, WIRE_FAULTS["huge_arguments"]) as (backend, _):
-        await hear(backend, heard)
-
-    assert sum(len(chunk.arguments) for chunk in heard if isinstance(chunk, ToolCallChunk)) == 1_000_000 + len('{"city": ""}')
 
 
 async def test_limits_are_told(tmp_path: Path) -> None:
@@ -186,14 +97,6 @@ async def test_limits_are_told(tmp_path: Path) -> None:
     assert isinstance(heard[0], LimitsChunk)
     assert heard[0].limits.requests is not None
     assert heard[0].limits.requests.remaining == 59
-
-
-async def test_connections_are_used_again(tmp_path: Path) -> None:
-    """Calls one after the other use one connection, read to its end."""
-    async with played(tmp_path, WIRE_FAULTS["empty_answer"]) as (backend, provider):
-        for _ in range(5):
-            await hear(backend, [])
-            assert provider.open == 1
 
 
 async def test_agents_share_a_client(tmp_path: Path) -> None:
@@ -211,26 +114,6 @@ async def test_agents_share_a_client(tmp_path: Path) -> None:
 
     assert clients[0] is clients[1]
     assert clients[0] is not clients[2]
-
-
-async def test_leaving_closes_the_connection(tmp_path: Path) -> None:
-    """The server sees soon that nobody listens any more."""
-    async with played(tmp_path, WIRE_FAULTS["stall"]) as (backend, provider):
-        async with backend.respond(QUESTION) as stream:
-            await anext(stream)
-            left = time.monotonic()
-        while provider.open:
-            await anyio.lowlevel.checkpoint()
-            assert time.monotonic() - left < 5
-
-
-async def test_nobody_listens(tmp_path: Path) -> None:
-    """A server that is not there is named, with what to check."""
-    async with serving(WIRE_FAULTS["stall"]) as gone:
-        address = f"{gone.url}/v1"
-    async with played(tmp_path, WIRE_FAULTS["stall"], base_url=address) as (backend, _):
-        with pytest.raises(ConnectionLost, match=r"cannot connect to 127\.0\.0\.1:\d+"):
-            await hear(backend, [])
 
 
 async def test_headers_and_query(tmp_path: Path) -> None:
@@ -280,16 +163,6 @@ async def test_key_that_no_header_can_carry(tmp_path: Path) -> None:
                 pass
 
     assert "sk-secret" not in str(caught.value)
-
-
-async def test_redirects_are_not_followed(tmp_path: Path) -> None:
-    """A server that sends its callers elsewhere does not get the key sent there."""
-    play = Play(status=307, headers={"Location": "http://127.0.0.1:9/v1"})
-    async with played(tmp_path, play) as (backend, provider):
-        with pytest.raises(BadRequest, match="elsewhere"):
-            await hear(backend, [])
-
-    assert len(provider.asked) == 1
 
 
 async def test_missing_model(tmp_path: Path) -> None:
