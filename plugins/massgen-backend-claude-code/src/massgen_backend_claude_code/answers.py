@@ -102,8 +102,9 @@ class Answer:
     """One answer to a request: it may span many model calls, with calls of its own tools between them.
 
     Args:
-        own: Returns the name by which we know a tool of ours; empty for the program's own tools.
+        ours: Returns the name by which we know a tool of ours; empty for the program's own tools.
         used: What this process had used, and told, before; None where that is not known.
+        running: Tools of its own that run, by the ids of their calls; they may outlast an answer.
 
     Attributes:
         stop: Why it is over; None as long as it is not.
@@ -112,15 +113,14 @@ class Answer:
         detail: The provider's word for the end.
     """
 
-    def __init__(self, own: Callable[[str], str], used: Spent | None) -> None:
-        self._ours, self._used = own, used
+    def __init__(self, ours: Callable[[str], str], used: Spent | None, running: dict[str, ToolUseBlock]) -> None:
+        self._ours, self._used, self._running = ours, used, running
         self.stop: StopReason | None = None
         self.calls: list[str] = []
         self.model, self.detail, self.last = "", "", ""
         self.usage = Usage()
         self._call_usage: dict[str, Any] = {}
         self._open: dict[int, _Call] = {}
-        self._running: dict[str, ToolUseBlock] = {}
         self._reason = ""
 
     @property
@@ -143,7 +143,7 @@ class Answer:
         """Yield what is left when the program says that it is done."""
         for block in self._running.values():
             yield self._shown(block, None)
-        self._running = {}
+        self._running.clear()
         if self._used is not None:
             self.usage = spent(result).since(self._used) or self.usage
         yield UsageChunk(self.usage)

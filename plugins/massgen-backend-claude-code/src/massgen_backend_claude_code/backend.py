@@ -84,7 +84,7 @@ class ClaudeCodeBackend:
         session = await self._session(request)
         is_kept = False
         try:
-            answer = Answer(session.ours, session.used)
+            answer = Answer(session.ours, session.used, session.running)
             # A call has begun when the model's server has seen it.
             first = await self._next(session, answer, request)
             async with aclosing(self._answer(session, answer, first, request)) as chunks:
@@ -104,7 +104,7 @@ class ClaudeCodeBackend:
         """
         place, mark = _mark(request.messages)
         known = next((each for each in self._sessions if mark and each.mark == mark.get("answer") and not each.is_busy), None)
-        if known is not None and not known.is_over and _goes_on(known.asked, request):
+        if known is not None and known.transport.is_ready() and _goes_on(known.asked, request):
             known.is_busy, known.asked = True, request
             try:
                 await self._tell(known, request.messages[place + 1 :])

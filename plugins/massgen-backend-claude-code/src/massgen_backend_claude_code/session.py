@@ -8,7 +8,15 @@ from typing import Any
 
 import anyio
 import attrs
-from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, Message, PermissionResultAllow, PermissionResultDeny, ToolPermissionContext
+from claude_agent_sdk import (
+    ClaudeAgentOptions,
+    ClaudeSDKClient,
+    Message,
+    PermissionResultAllow,
+    PermissionResultDeny,
+    ToolPermissionContext,
+    ToolUseBlock,
+)
 from mcp import types
 from mcp.server.lowlevel import Server
 
@@ -39,6 +47,7 @@ class Session:
         last: The last message of the record that counts.
         used: What the process has used, of which the answers up to now told; None where that is not known.
         open: Ids of calls whose results it waits for.
+        running: Calls of its own tools under way.
         is_busy: An answer is under way.
         is_over: The process has ended.
     """
@@ -53,6 +62,7 @@ class Session:
     last: str = ""
     used: Spent | None = attrs.field(factory=Spent)
     open: Sequence[str] = ()
+    running: dict[str, ToolUseBlock] = attrs.field(factory=dict)
     is_busy: bool = True
     is_over: bool = False
     transport: CliTransport = attrs.field(init=False)
@@ -67,6 +77,8 @@ class Session:
         options = ClaudeAgentOptions(
             mcp_servers={SERVER: {"type": "sdk", "name": SERVER, "instance": server}},
             can_use_tool=self._may,
+            # The instructions are those of now, not those with which a record began.
+            system_prompt={"type": "preset", "preset": "claude_code", "snapshot": False},
             verbatim_prompts=True,
         )
         self._client = ClaudeSDKClient(options, transport=self.transport)
