@@ -167,7 +167,7 @@ from massgen_core.messages import (
 from massgen_core.plain import PlainDisplay, describe
 from massgen_core.prices import Price
 from massgen_core.rates import RateLimit, RateLimits, rate_limits, retry_after
-from massgen_core.reading import Document, read_document, structure
+from massgen_core.reading import Document, config_files, read_document, structure
 from massgen_core.safety import (
     LEVELS,
     Level,
@@ -380,6 +380,7 @@ __all__ = [
     "canonical_request",
     "clean",
     "clean_line",
+    "config_files",
     "credential_stores",
     "describe",
     "fingerprint",

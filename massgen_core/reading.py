@@ -13,7 +13,7 @@ from massgen_core.errors import ConfigProblem
 if TYPE_CHECKING:
     from massgen_core.config.tree import KeyPath, Node
 
-__all__ = ["Document", "read_document", "structure"]
+__all__ = ["Document", "config_files", "read_document", "structure"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,15 @@ class Document:
         from massgen_core.config.expand import expand  # noqa: PLC0415
 
         return expand(data, environment, problems, path=_steps(path), root=self._root)
+
+
+def config_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files that configure a run here, those that exist: the one that MASSGEN_CONFIG names, or else the user's and the project's."""
+    from massgen_core.config.layers import PROJECT_FILE, VARIABLE, user_file  # noqa: PLC0415
+
+    stated = environment.get(VARIABLE, "")
+    wanted = (Path(stated),) if stated else (user_file(environment), Path(PROJECT_FILE))
+    return tuple(path for path in wanted if path.is_file())
 
 
 def read_document(path: Path, *, name: str = "", comments: bool = False) -> Document:

@@ -258,14 +258,14 @@ def test_presets(name: str) -> None:
 
     assert config.address.endswith("/chat/completions")
     assert bool(preset.key) == (not config.address.startswith("http://localhost"))
-    assert config.reference == (f"env:{preset.key}" if preset.key else "")
+    assert config.reference == preset.key
 
 
 def test_key_stays_at_its_provider() -> None:
     """A preset's key is not sent to another address unless it is named."""
     assert ChatConfig(preset="groq", base_url="https://elsewhere.example/v1").reference == ""
     assert ChatConfig(preset="groq", base_url="https://elsewhere.example/v1", key="env:GROQ_API_KEY").reference == "env:GROQ_API_KEY"
-    assert ChatConfig(preset="groq", base_url="https://api.groq.com/openai/v1/").reference == "env:GROQ_API_KEY"
+    assert ChatConfig(preset="groq", base_url="https://api.groq.com/openai/v1/").reference == "GROQ_API_KEY"
 
 
 def test_catalogue() -> None:

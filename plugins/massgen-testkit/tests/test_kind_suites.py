@@ -133,10 +133,13 @@ THINGS = """
                 return Verdict(level="allow")
             return Verdict(level="warn" if self.flaw == "mild" else "ask", reason="" if self.flaw == "mute" else "unknown")
 
+    HELD = {}
+
     class CredentialStore:
         def __init__(self, config, context):
             self.flaw = config.flaw
             self.seen = {}
+            self.held = HELD.setdefault(self.flaw, {})
 
         def __repr__(self):
             return f"CredentialStore({self.seen})"
@@ -147,9 +150,26 @@ THINGS = """
                 print(key)
             if self.flaw == "remembers":
                 self.seen[key] = value
-            if value is None and self.flaw == "raises":
+            if "no-such" in key and self.flaw == "raises":
                 raise KeyError(key)
-            return (value if self.flaw == "bare" else Secret(value)) if value else None
+            if value and self.flaw == "bare":
+                return value
+            value = value or self.held.get(key)
+            return Secret(value) if value else None
+
+        def set(self, key, value):
+            if not key:
+                raise StoreProblem(f"a secret needs a name{': ' + value.reveal() if self.flaw == 'blabs' else ''}")
+            if self.flaw == "clears":
+                self.held.clear()
+            self.held[key] = value.reveal().strip() if self.flaw == "strips" else value.reveal()
+            return f"in memory: {value.reveal()}" if self.flaw == "tells" else "in memory"
+
+        def delete(self, key):
+            return self.held.get(key) is not None if self.flaw == "hoards" else self.held.pop(key, None) is not None
+
+        def names(self):
+            return {key: "in memory" for key in self.held}
 
     class Good:
         def configure(self, parser):
@@ -297,6 +317,15 @@ FLAWS: Mapping[str, Mapping[str, set[str]]] = {
         "raises": {"test_what_is_not_there_is_none", "test_prints_nothing"},
         "bare": {"test_value_comes_whole_and_hidden"},
         "remembers": {"test_value_comes_whole_and_hidden"},
+        "strips": {"test_what_is_set_is_there_until_it_is_deleted"},
+        "clears": {"test_writing_leaves_other_secrets_alone"},
+        "tells": {"test_names_are_listed_without_values"},
+        "hoards": {
+            "test_what_is_set_is_there_until_it_is_deleted",
+            "test_writing_leaves_other_secrets_alone",
+            "test_names_are_listed_without_values",
+        },
+        "blabs": {"test_a_refusal_does_not_show_the_secret"},
     },
     "Command": {
         "good": set(),

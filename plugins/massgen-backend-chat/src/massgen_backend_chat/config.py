@@ -15,7 +15,7 @@ from massgen_core.api import ConfigProblem
 __all__ = ["OWN_FIELDS", "ChatConfig"]
 
 OWN_FIELDS = frozenset({"messages", "model", "n", "stream", "tools"})  # what the backend itself must say
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
 _ADDRESS = re.compile(r"https?://(?P<user>[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?(?P<rest>[?#].*)?\Z")
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
@@ -34,7 +34,7 @@ class ChatConfig:
 
     preset: str = _help(f"a known provider: {', '.join(PRESETS)}", "")
     base_url: str = _help("the server's address, to which /chat/completions is appended; unset: the preset's", "")
-    key: str = _help("a reference to the key, for instance env:GROQ_API_KEY; unset: the preset's variable at the preset's address, else none", "")
+    key: str = _help("a reference to the key, for instance env:GROQ_API_KEY; unset: the preset's name for it at the preset's address, else none", "")
     headers: Mapping[str, str] = _mapping("further headers of each request; no keys")
     query: Mapping[str, str] = _mapping("query parameters of each request, for instance api-version")
     extra_body: Mapping[str, Any] = _mapping("further fields of each request, as they are")
@@ -116,4 +116,4 @@ class ChatConfig:
         known = self.known
         if self.key or not known.key:
             return self.key
-        return f"env:{known.key}" if not self.base_url or self.base_url.rstrip("/") == known.base_url or not known.base_url else ""
+        return known.key if not self.base_url or self.base_url.rstrip("/") == known.base_url or not known.base_url else ""

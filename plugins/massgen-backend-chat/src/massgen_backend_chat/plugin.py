@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from massgen_backend_chat.config import ChatConfig
+from massgen_backend_chat.presets import PRESETS
 from massgen_core.api import BackendSpec, Capabilities, hookimpl
 
 __all__ = ["massgen_backends"]
@@ -18,6 +19,7 @@ def massgen_backends() -> list[BackendSpec]:
             factory="massgen_backend_chat.backend:open_backend",
             catalogue="massgen_backend_chat.catalogue:CATALOGUE",
             config=ChatConfig,
+            keys={preset.key: f"preset {name}" for name, preset in PRESETS.items() if preset.key},
             capabilities=Capabilities(images=True, files=True, reasoning=True, response_schema=True),
         )
     ]

@@ -21,7 +21,7 @@ class Preset:
 
     Attributes:
         base_url: Where `/chat/completions` is appended; empty where each user has an address of their own.
-        key: The variable that holds the key; empty for servers that need none.
+        key: The name of the key, in the environment or in a store; empty for servers that need none.
         key_header: The header that carries the key; `authorization` carries it as a bearer token.
         model: A model's name, as an example in messages; empty where a request may go without one.
         max_tokens: What the limit of an answer's tokens is called.

@@ -12,13 +12,11 @@ from typing import Any
 
 import attrs
 
-from massgen_core.api import ConfigProblem, ConfigProblems, Document, UsageProblem, clean_line, read_document, structure
+from massgen_core.api import ConfigProblem, ConfigProblems, Document, UsageProblem, clean_line, config_files, read_document, structure
 from massgen_mcp_client.config import McpOptions, ServerConfig
 from massgen_mcp_client.foreign import named, read_import
 
 __all__ = ["Found", "choose", "find", "servers_file"]
-
-_PROJECT = "massgen.yaml"
 
 
 @attrs.frozen(kw_only=True)
@@ -99,10 +97,7 @@ def _home(environment: Mapping[str, str]) -> Path:
 
 
 def _files(environment: Mapping[str, str]) -> Iterator[Path]:
-    stated = environment.get("MASSGEN_CONFIG", "")
-    for path in [Path(stated)] if stated else [_home(environment) / "config.yaml", Path(_PROJECT)]:
-        if path.is_file():
-            yield path
+    yield from config_files(environment)
     if servers_file(environment).is_file():
         yield servers_file(environment)
 

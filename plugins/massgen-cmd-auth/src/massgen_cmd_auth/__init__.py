@@ -1,0 +1,1 @@
+"""The commands `auth.*`: keys in stores, set, listed, deleted and looked for."""

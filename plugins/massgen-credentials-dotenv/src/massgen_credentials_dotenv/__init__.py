@@ -1,0 +1,1 @@
+"""The store `dotenv`: secrets from `.env` files."""

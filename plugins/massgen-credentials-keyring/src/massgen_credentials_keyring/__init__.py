@@ -1,0 +1,1 @@
+"""The store `keyring`: secrets in the keyring of the operating system."""
