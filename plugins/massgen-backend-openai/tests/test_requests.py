@@ -225,10 +225,11 @@ async def test_images_and_files(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF")
     note = File(name="n.txt", media_type="text/plain", data=base64.b64encode("Grüße".encode()).decode())
     paper = File(name="a.pdf", media_type="application/pdf", path=str(tmp_path / "a.pdf"))
-    asked = Message(role="user", content=(Text(text="Look."), Image(media_type="image/png", url="https://example.org/a.png"), note, paper))
+    photo = File(name="p.png", media_type="image/png", data="aGk=")
+    asked = Message(role="user", content=(Text(text="Look."), Image(media_type="image/png", url="https://example.org/a.png"), note, paper, photo))
     parts = (await body(asked))["input"][0]["content"]
 
-    assert [part["type"] for part in parts] == ["input_text", "input_image", "input_text", "input_file"]
+    assert [part["type"] for part in parts] == ["input_text", "input_image", "input_text", "input_file", "input_image"]
     assert parts[1]["image_url"] == "https://example.org/a.png"
     assert "Grüße" in parts[2]["text"]
     assert parts[3] == {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64," + base64.b64encode(b"%PDF").decode()}

@@ -18,7 +18,7 @@ from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, Pro
 
 __all__ = ["Requests", "uploads"]
 
-_TEXTUAL = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml")
+_TEXTUAL = ("application/json", "application/xml", "image/svg+xml", "application/yaml", "application/x-yaml", "application/toml")
 
 
 class Requests:
@@ -218,7 +218,7 @@ class _Messages:
         if isinstance(part, Text):
             return {"type": "input_text", "text": part.text}
         if isinstance(part, Image):
-            return {"type": "input_image", "image_url": part.url or f"data:{part.media_type};base64,{part.data}", "detail": "auto"}
+            return _image(part.url or f"data:{part.media_type};base64,{part.data}")
         data = self._files[part.path] if part.path else part.data
         return file_part(part.name, part.media_type, data)
 
@@ -234,11 +234,17 @@ class _Messages:
 
 
 def file_part(name: str, media_type: str, data: str) -> dict[str, Any]:
-    """Return a file as a part: text as text, anything else as a file."""
+    """Return a file as a part: text as text, an image as an image, anything else as a file."""
     if media_type.startswith("text/") or media_type in _TEXTUAL:
         text = base64.b64decode(data).decode(errors="replace")
         return {"type": "input_text", "text": f"File {name}:\n{text}\n"}
+    if media_type.startswith("image/"):
+        return _image(f"data:{media_type};base64,{data}")
     return {"type": "input_file", "filename": name, "file_data": f"data:{media_type};base64,{data}"}
+
+
+def _image(url: str) -> dict[str, Any]:
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
 
 
 async def uploads(config: OpenAIConfig) -> list[dict[str, Any]]:
@@ -251,12 +257,9 @@ async def uploads(config: OpenAIConfig) -> list[dict[str, Any]]:
     for upload in config.upload_files:
         ((kind, place),) = upload.items()
         if place.startswith(("https://", "http://")):
-            parts.append({"type": "input_image", "image_url": place} if kind == "image_path" else {"type": "input_file", "file_url": place})
+            parts.append(_image(place) if kind == "image_path" else {"type": "input_file", "file_url": place})
             continue
         name = anyio.Path(place).name
         media_type = mimetypes.guess_type(name)[0] or ("image/png" if kind == "image_path" else "application/octet-stream")
-        data = await _read(File(name=name, path=place))
-        is_image = kind == "image_path"
-        url = f"data:{media_type};base64,{data}"
-        parts.append({"type": "input_image", "image_url": url, "detail": "auto"} if is_image else file_part(name, media_type, data))
+        parts.append(file_part(name, media_type, await _read(File(name=name, path=place))))
     return parts
