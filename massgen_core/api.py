@@ -168,16 +168,8 @@ from massgen_core.plain import PlainDisplay, describe
 from massgen_core.prices import Price
 from massgen_core.rates import RateLimit, RateLimits, rate_limits, retry_after
 from massgen_core.reading import Document, config_files, read_document, structure
-from massgen_core.safety import (
-    LEVELS,
-    Level,
-    Verdict,
-    join,
-)
-from massgen_core.secrets import (
-    Redactor,
-    Secret,
-)
+from massgen_core.safety import LEVELS, Level, Verdict, join
+from massgen_core.secrets import Redactor, Secret
 from massgen_core.specs import (
     KINDS,
     BackendSpec,

@@ -18,6 +18,7 @@ def massgen_backends() -> list[BackendSpec]:
             factory="massgen_backend_anthropic.backend:open_backend",
             catalogue="massgen_backend_anthropic.catalogue:CATALOGUE",
             config=AnthropicConfig,
+            keys={"ANTHROPIC_API_KEY": ""},
             capabilities=Capabilities(images=True, files=True, reasoning=True, response_schema=True),
         )
     ]

@@ -18,6 +18,7 @@ def massgen_backends() -> list[BackendSpec]:
             factory="massgen_backend_gemini.backend:open_backend",
             catalogue="massgen_backend_gemini.catalogue:CATALOGUE",
             config=GeminiConfig,
+            keys={"GEMINI_API_KEY": "AI Studio", "env:GOOGLE_API_KEY": "AI Studio, in its place"},
             capabilities=Capabilities(images=True, files=True, reasoning=True, response_schema=True),
         )
     ]

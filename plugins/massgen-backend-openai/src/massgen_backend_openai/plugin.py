@@ -18,6 +18,7 @@ def massgen_backends() -> list[BackendSpec]:
             factory="massgen_backend_openai.backend:open_backend",
             catalogue="massgen_backend_openai.catalogue:CATALOGUE",
             config=OpenAIConfig,
+            keys={"OPENAI_API_KEY": "", "AZURE_OPENAI_API_KEY": "at Azure"},
             capabilities=Capabilities(images=True, files=True, reasoning=True, response_schema=True),
         )
     ]
