@@ -29,7 +29,7 @@ def fit(schema: Mapping[str, Any], dialect: Dialect) -> tuple[dict[str, Any], tu
 
     Returns:
         The new schema, and a note for each place where it says less, more or otherwise than the old one: where and what. Without notes both mean
-        the same. Notes hold names that others wrote, cleaned for a terminal.
+        the same, but that `closed` forbids keys of which the old one did not speak. Notes hold names that others wrote, cleaned for a terminal.
     """
     reduction = Reduction(schema, dialect)
     return reduction.root(), tuple(dict.fromkeys(reduction.notes))

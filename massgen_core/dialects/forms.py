@@ -100,6 +100,8 @@ def split(work: Mapping[str, Any], kinds: list[str]) -> dict[str, Any]:
                 continue
             own = {**own, "enum": values} if kind != "null" else own
         alternatives.append({"type": kind, **common, **own})
+    if not alternatives:  # no value of the enum is of these types: nothing fits, and there is no form for that
+        return {**made, **common, "type": kinds[0]}
     made["anyOf"] = alternatives
     return made
 

@@ -237,8 +237,8 @@ class Reduction:
                 told.append(told_as(key, work.pop(key)))
                 work.setdefault("type", list(dict.fromkeys(type_of(value) for value in given)))
         values, kinds = work.get("enum"), kinds_of(work)
-        if values and None in values and kinds and "null" not in kinds and len(values) > 1:
-            work["enum"] = [value for value in values if value is not None]
+        if values and None in values and kinds and "null" not in kinds:
+            work["enum"] = [value for value in values if value is not None] or values
 
     def kinds(self, work: dict[str, Any], path: str) -> dict[str, Any]:
         """Write the type, or the types."""
@@ -260,6 +260,8 @@ class Reduction:
                 self.note(path, "null is written as nullable")
                 if None in work.get("enum", ()):
                     work["enum"] = [value for value in work["enum"] if value is not None]
+                if not work.get("enum", True):
+                    del work["enum"]
             if len(kinds) > 1 and dialect.knows("anyOf") and (path or dialect.root_unions) and not has_union:
                 self.note(path, "its types are alternatives now")
                 return split(work, kinds)

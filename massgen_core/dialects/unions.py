@@ -19,13 +19,19 @@ _OBJECT = frozenset({"properties", "required", "additionalProperties", "patternP
 def united(reduction: Reduction, work: dict[str, Any], place: Place) -> tuple[dict[str, Any], Place]:
     """Return a schema whose alternatives the dialect can say, and the references that were followed for it."""
     dialect, path = reduction.dialect, place.path
-    may_any = dialect.knows("anyOf") and bool(path or dialect.root_unions)
-    if "oneOf" in work and not dialect.knows("oneOf") and may_any and "anyOf" not in work:
+    # At the root the type must stand, so that nothing can be alone there.
+    may_stand = bool(path) or (dialect.root_unions and not dialect.lone_unions)
+    if "oneOf" in work and not dialect.knows("oneOf") and dialect.knows("anyOf") and may_stand and "anyOf" not in work:
         work["anyOf"] = work.pop("oneOf")
         reduction.note(path, "oneOf is written as anyOf")
-    for key in _UNIONS:
-        if key in work and not (dialect.knows(key) and (path or dialect.root_unions)):
-            place = _merge(reduction, work, key, place)
+    for _ in range(dialect.depth):  # one that is joined may bring the next
+        key = next((key for key in _UNIONS if key in work and not (dialect.knows(key) and may_stand)), "")
+        if not key:
+            break
+        place = _merge(reduction, work, key, place)
+    else:
+        reduction.note(path, "its alternatives are too deep; they are left out")
+        work = {key: value for key, value in work.items() if key not in _UNIONS}
     for key in _UNIONS:
         if key in work:
             beside = {name: value for name, value in work.items() if name != key and name not in ANNOTATIONS}
