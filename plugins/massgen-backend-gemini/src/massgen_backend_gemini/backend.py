@@ -99,31 +99,34 @@ class GeminiBackend:
     @asynccontextmanager
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start a call; see the contract."""
-        tools = self._fitter.tools(request.tools, request.metadata.get("agent", ""))
-        asked = await asked_of(attrs.evolve(request, tools=tools), self._config)
+        if request.tools:
+            request = attrs.evolve(request, tools=self._fitter.tools(request.tools, request.metadata.get("agent", "")))
+        asked = await asked_of(request, self._config)
         limits = self._config.connect_seconds, self._config.idle_seconds
-        async with self._connection.call(*limits) as call, aclosing(self._stream(asked, call)) as chunks:
+        async with self._connection.call(*limits) as call, aclosing(self._started(asked, call)) as chunks:
             # The SDK sends nothing before its stream is read.
             first = await anext(chunks)
             async with aclosing(_led(first, chunks)) as whole:
                 yield whole
 
-    async def _stream(self, asked: Asked, call: Open) -> AsyncGenerator[Chunk, None]:
-        spent = Usage()
-        if asked.gathers:
-            found: list[str] = []
-            async with aclosing(self._answer(gathering(asked), call, Usage())) as chunks:
-                async for chunk in chunks:
-                    if isinstance(chunk, TextChunk):
-                        found.append(chunk.text)
-                        yield ReasoningChunk(chunk.text)
-                    elif isinstance(chunk, ReasoningChunk):
-                        yield chunk
-                    elif isinstance(chunk, UsageChunk):
-                        spent = chunk.usage
-                        yield chunk
-            if notes := "".join(found).strip():
-                yield ItemChunk(asked.note(notes))
+    def _started(self, asked: Asked, call: Open) -> AsyncGenerator[Chunk, None]:
+        return self._gathered(asked, call) if asked.gathers else self._answer(asked, call, Usage())
+
+    async def _gathered(self, asked: Asked, call: Open) -> AsyncGenerator[Chunk, None]:
+        """Yield what hosted tools find, as thoughts, and then an answer that knows of it."""
+        spent, found = Usage(), list[str]()
+        async with aclosing(self._answer(gathering(asked), call, spent)) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, TextChunk):
+                    found.append(chunk.text)
+                    yield ReasoningChunk(chunk.text)
+                elif isinstance(chunk, ReasoningChunk):
+                    yield chunk
+                elif isinstance(chunk, UsageChunk):
+                    spent = chunk.usage
+                    yield chunk
+        if notes := "".join(found).strip():
+            yield ItemChunk(asked.note(notes))
         async with aclosing(self._answer(asked, call, spent)) as chunks:
             async for chunk in chunks:
                 yield chunk

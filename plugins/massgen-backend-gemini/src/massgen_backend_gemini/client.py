@@ -6,7 +6,7 @@ import json
 import os
 import ssl
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -50,7 +50,7 @@ class Open:
 
     def __init__(self, connect_seconds: float, idle_seconds: float | None) -> None:
         self.id = uuid4().hex
-        self.headers: httpx2.Headers = httpx2.Headers()
+        self.headers: Mapping[str, str] = {}
         self.timeout = {"connect": connect_seconds, "read": idle_seconds, "write": 60.0, "pool": None}
         self._responses: list[httpx2.Response] = []
         self._events: Events | None = None
@@ -69,6 +69,8 @@ class Open:
 
     async def aclose(self) -> None:
         """Free the connections: the SDK leaves them open where its stream is not read to its end."""
+        if all(response.is_closed for response in self._responses):
+            return
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             for response in self._responses:
                 await response.aclose()

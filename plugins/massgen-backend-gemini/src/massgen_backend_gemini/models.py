@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -55,6 +56,7 @@ class Family:
     is_pro: bool = False
 
 
+@lru_cache(64)
 def family_of(model: str) -> Family:
     """Return what a model takes, by its name; a tuned model or another company's takes the least."""
     name = model.lower().rpartition("/")[2]
