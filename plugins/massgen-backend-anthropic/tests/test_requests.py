@@ -137,6 +137,16 @@ async def test_forced_tools() -> None:
     assert "tool_choice" not in await body(tools=(TOOL,), tool_choice="required", config={"forced_tools": False})
 
 
+async def test_calls_without_tools() -> None:
+    """A conversation with calls names their tools even where none may be called any more: it would be refused without them."""
+    calls = tuple(ToolCall(id=str(number), name="look") for number in range(2))
+    results = tuple(ToolResult(call=call.id, content=(Text(text="seen"),)) for call in calls)
+    made = await body(HI, Message(role="assistant", content=calls), Message(role="tool", content=results))
+
+    assert made["tools"] == [{"name": "look", "input_schema": {"type": "object"}}]
+    assert made["tool_choice"] == {"type": "none"}
+
+
 async def test_hosted_tools() -> None:
     """Tools of the provider follow those of the run, with their settings."""
     config = {
@@ -269,6 +279,7 @@ async def test_schema() -> None:
         ({"model": NEW, "reasoning_effort": "none"}, {}, "always thinks"),
         ({"model": "claude-fable-5-1", "reasoning_effort": "none"}, {}, "always thinks"),
         ({"model": OLD, "reasoning_effort": "low", "sampling": Sampling(max_tokens=1000)}, {}, "max_tokens"),
+        ({"model": NEW}, {"thinking_budget": 2000}, "reasoning_effort"),
         ({"options": {"stream": False}}, {}, "stream"),
         ({"messages": (Message(role="user", content=(File(name="a.zip", media_type="application/zip", data="aGk="),)),)}, {}, r"a\.zip"),
         ({"messages": (Message(role="user", content=(File(name="gone", path="/nowhere/gone"),)),)}, {}, "cannot be read"),

@@ -36,7 +36,11 @@ async def body_of(request: ModelRequest, config: AnthropicConfig) -> dict[str, A
     if system:
         body["system"] = [{"type": "text", "text": system}]
     tools = [_tool(tool) for tool in request.tools] + [dict(tool) for tool in config.tools]
-    if tools:
+    if not tools and (names := _called(request)):
+        # A conversation with calls is refused without tools, also where none may be called any more.
+        body["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in names]
+        body["tool_choice"] = {"type": "none"}
+    elif tools:
         body["tools"] = tools
         if choice := _choice(request, config, is_thinking=is_thinking):
             body["tool_choice"] = choice
@@ -79,6 +83,8 @@ def _think(body: dict[str, Any], request: ModelRequest, config: AnthropicConfig,
     if kind == "enabled":
         body["thinking"] = {"type": "enabled", "budget_tokens": _budget(body, request, config, rules)}
         return True
+    if config.thinking_budget is not None:
+        raise BadRequest(f"{request.model} takes no thinking_budget; leave it out and set the agent's reasoning_effort")
     body["thinking"] = {"type": "adaptive", "display": config.thinking_display}
     if rules.binds and config.stale_thinking == "drop":
         body["thinking"]["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
@@ -123,6 +129,10 @@ def _tool(tool: Tool) -> dict[str, Any]:
     if tool.description:
         written["description"] = tool.description
     return written
+
+
+def _called(request: ModelRequest) -> list[str]:
+    return list(dict.fromkeys(call.name for message in request.messages for call in message.calls))
 
 
 def _choice(request: ModelRequest, config: AnthropicConfig, *, is_thinking: bool) -> dict[str, Any] | None:
