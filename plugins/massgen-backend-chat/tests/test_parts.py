@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from massgen_backend_chat import sse
 from massgen_backend_chat.answers import Answer, usage_of
 from massgen_backend_chat.catalogue import CATALOGUE
 from massgen_backend_chat.config import ChatConfig
-from massgen_backend_chat.faults import Faults, retry_after
+from massgen_backend_chat.faults import Faults
 from massgen_backend_chat.presets import PRESETS
 from massgen_core.api import (
     AuthenticationFailed,
@@ -210,17 +209,6 @@ def test_errors_in_streams(body: Any, error: type[BackendFault]) -> None:
 def test_control_sequences_are_removed() -> None:
     """What a server says cannot steer a terminal."""
     assert "\x1b" not in str(FAULTS.of_status(500, {}, b'{"error": "\\u001b[2Jgone"}', "m"))
-
-
-def test_retry_after() -> None:
-    """Seconds, milliseconds, dates; nonsense and the past ask for nothing."""
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    assert retry_after({"retry-after": "1.5"}) == 1.5
-    assert retry_after({"retry-after-ms": "250", "retry-after": "9"}) == 0.25
-    assert retry_after({"retry-after": "Thu, 01 Jan 2026 00:01:00 GMT"}, now) == 60
-    assert retry_after({"retry-after": "Wed, 31 Dec 2025 23:59:00 GMT"}, now) == 0
-    assert [retry_after({"retry-after": nonsense}) for nonsense in ("", "soon", "-1", "nan", "inf")] == [None] * 5
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from massgen_backend_chat.config import ChatConfig
 from massgen_backend_chat.faults import Faults
 from massgen_backend_chat.sse import LIMIT, EventReader, LineTooLong
 from massgen_backend_chat.wire import body_of
-from massgen_core.api import BadRequest, Chunk, Context, ModelRequest
+from massgen_core.api import BadRequest, Chunk, Context, LimitsChunk, ModelRequest, rate_limits
 
 __all__ = ["ChatBackend", "open_backend"]
 
@@ -92,6 +92,8 @@ class ChatBackend:
         # One generator on purpose: each further one costs a microsecond for a delta.
         answer = Answer(is_cost_told=self._known.is_cost_told, keeps_reasoning=self._known.returns_reasoning)
         reader, is_done = EventReader(), False
+        if (limits := rate_limits(response.headers)) is not None:
+            yield LimitsChunk(limits)
         try:
             async with aclosing(_pieces(response)) as pieces:
                 async for piece in pieces:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -22,9 +20,10 @@ from massgen_core.api import (
     RateLimited,
     TimedOut,
     clean_line,
+    retry_after,
 )
 
-__all__ = ["Faults", "body_error", "retry_after"]
+__all__ = ["Faults", "body_error"]
 
 SHOWN = 600  # characters of a provider's own words
 
@@ -53,24 +52,6 @@ _WORDS: tuple[tuple[str, int], ...] = (
     ("server_error", 500),
     ("internal", 500),
 )
-
-
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that a provider asks to wait, from seconds, milliseconds or a date; None where it does not say."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        said = headers.get(name, "").strip()
-        try:
-            seconds = float(said) * scale
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    try:
-        when = parsedate_to_datetime(headers.get("retry-after", ""))
-    except (TypeError, ValueError):
-        return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
 
 
 def body_error(body: Any) -> tuple[str, str, int]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import msgspec
 
-from massgen_core.api import Tool, ToolAnnotations, clean_line
+from massgen_core.api import Tool, ToolAnnotations, clean_line, is_sound, schema_at
 from massgen_mcp_client.security import tool_name_refusal
 from massgen_mcp_client.text import cleaned
 
@@ -35,9 +34,6 @@ _SINGLE = frozenset(
     {"additionalProperties", "unevaluatedProperties", "unevaluatedItems", "propertyNames", "contains", "not", "if", "then", "else", "additionalItems"}
 )
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_COUNTS = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"})
-_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
-_TEXTS = frozenset({"title", "description", "format", "pattern", "$comment", "contentEncoding", "contentMediaType"})
 _HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 
 
@@ -178,7 +174,7 @@ def _parameters(schema: Any, notes: list[str]) -> dict[str, Any]:
 
 def _target(made: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any] | None:
     reference = made.get("$ref")
-    found = _resolved(reference, made) if isinstance(reference, str) else None
+    found = schema_at(reference, made) if isinstance(reference, str) else None
     return dict(found) if isinstance(found, Mapping) else None
 
 
@@ -228,26 +224,12 @@ class _Mender:
             if key == "items":
                 self.notes.append(f"{place} was a list; it is prefixItems now")
             made["prefixItems" if key == "items" else key] = [self.schema(inner, f"{place}[{at}]", depth + 1) for at, inner in enumerate(value)]
-        elif self.fits(key, value):
+        elif key not in ("required", "items") and is_sound(key, value):
             made[key] = value
         elif key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool):
             self.notes.append(f"{place} was {value}, as in an old draft")  # the bound itself stays
         elif key != "required":
             self.dropped(place, value)
-
-    def fits(self, key: str, value: Any) -> bool:
-        if key in _COUNTS:
-            return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        if key in _BOUNDS:
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            return is_number and (key != "multipleOf" or value > 0)
-        if key in _TEXTS:
-            return isinstance(value, str)
-        if key == "enum":
-            return isinstance(value, list) and bool(value)
-        if key in ("uniqueItems", "deprecated", "readOnly", "writeOnly"):
-            return isinstance(value, bool)
-        return key != "required" and key not in _MAPPINGS | _LISTS and key != "items"
 
     def type(self, made: dict[str, Any], value: Any, place: str) -> None:
         given = value if isinstance(value, list) else [value]
@@ -261,7 +243,7 @@ class _Mender:
             made["type"] = known if isinstance(value, list) and len(known) > 1 else known[0]
 
     def reference(self, made: dict[str, Any], value: Any, place: str) -> None:
-        if isinstance(value, str) and value.startswith("#") and _resolved(value, self.root) is not None:
+        if isinstance(value, str) and value.startswith("#") and schema_at(value, self.root) is not None:
             made["$ref"] = value
         else:
             # An address of somebody else's is never fetched.
@@ -297,38 +279,6 @@ class _Mender:
 
 def _is_wanted(inner: Any) -> bool:
     return isinstance(inner, Mapping) and inner.get("required") is True
-
-
-def _resolved(reference: str, root: Mapping[str, Any]) -> Any:
-    """Return what a reference within a schema refers to; None where there is nothing."""
-    if reference == "#":
-        return root
-    if not reference.startswith("#/"):
-        # An anchor: there is one if the text of the schema declares it; whether it is the right one is for the validator.
-        return root if _declares(root, reference[1:]) else None
-    node: Any = root
-    for step in reference[2:].split("/"):
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, Mapping) and name in node:
-            node = node[name]
-        elif isinstance(node, list) and name.isdecimal() and int(name) < len(node):
-            node = node[int(name)]
-        else:
-            return None
-    return node
-
-
-def _declares(node: Any, anchor: str) -> bool:
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Mapping):
-            if anchor in (one.get("$anchor"), one.get("$dynamicAnchor")):
-                return True
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
-    return False
 
 
 def _kind(value: Any) -> str:
