@@ -142,14 +142,19 @@ print(json.dumps([seen, len(glob.glob("/proc/[0-9]*")), other]))
             os.set_inheritable(file.fileno(), True)
             code = """
 import json, os
-there = [number for number in os.listdir("/proc/self/fd") if os.path.lexists("/proc/self/fd/" + number)]
-print(json.dumps({number: os.readlink("/proc/self/fd/" + number) for number in there}))
+found = []
+for number in range(4096):
+    try:
+        os.fstat(number)
+        found.append(number)
+    except OSError:
+        pass
+print(json.dumps(found))
 """
             async with self.sandbox(context) as executor:
                 found = await self.told(executor, code)
 
-        assert set(found) <= {"0", "1", "2"}
-        assert "secret.txt" not in str(found)
+        assert found == [0, 1, 2]
 
     # Privileges
 
@@ -157,16 +162,14 @@ print(json.dumps({number: os.readlink("/proc/self/fd/" + number) for number in t
         """No capability is held, and none can be gained by running a program with the set-user-id bit."""
         self.need("privileges")
         code = """
-import json
-print(json.dumps(dict(line.rstrip().split(":\\t", 1) for line in open("/proc/self/status") if line.startswith(("Cap", "NoNewPrivs")))))
+import ctypes, json, platform
+libc = ctypes.CDLL(None, use_errno=True)
+header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert libc.syscall(dict(x86_64=125, aarch64=90)[platform.machine()], ctypes.byref(header), ctypes.byref(sets)) == 0
+print(json.dumps([list(sets), libc.prctl(39, 0, 0, 0, 0)]))  # PR_GET_NO_NEW_PRIVS
 """
         async with self.sandbox(context) as executor:
-            found = await self.told(executor, code)
-
-        assert {name: int(found[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == dict.fromkeys(
-            ("CapInh", "CapPrm", "CapEff", "CapAmb"), 0
-        )
-        assert found["NoNewPrivs"] == "1"
+            assert await self.told(executor, code) == [[0] * 6, 1]
 
     @pytest.mark.parametrize("name", SYSTEM_CALLS)
     async def test_dangerous_system_calls_are_refused(self, context: PlainContext, workspace: Path, name: str) -> None:

@@ -1,0 +1,1 @@
+"""The executor `local`: commands in sandboxes of this machine."""

@@ -1,0 +1,208 @@
+"""Limits of a whole tree of processes: control groups of their own, where this process may make them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from massgen_core.api import LimitUnsupported
+
+__all__ = ["Cgroups", "Group", "find"]
+
+PREFIX = "massgen-"
+PERIOD = 100_000
+_CONTROLLER = {"memory": "memory", "processes": "pids", "cpus": "cpu"}
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii", errors="replace").strip()
+
+
+def _start_time(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+@attrs.define
+class Group:
+    """The groups of one command: one folder a controller in the first version of the interface, one for all in the second.
+
+    Attributes:
+        folders: By limit; several may share one.
+        is_second: They speak the second version.
+    """
+
+    folders: Mapping[str, Path]
+    is_second: bool
+
+    def set(self, limits: Mapping[str, float]) -> None:
+        """Write limits and read them back.
+
+        Raises:
+            LimitUnsupported: One of them does not hold.
+        """
+        for limit, value in limits.items():
+            for name, wanted in self._settings(limit, value):
+                file = self.folders[limit] / name
+                try:
+                    file.write_text(wanted, encoding="ascii")
+                    is_kept = _is_at_most(_text(file), wanted)
+                except OSError:
+                    # Without an account of swap there is nothing to limit where there is no swap.
+                    is_kept = ("swap" in name or "memsw" in name) and not _has_swap()
+                if not is_kept:
+                    raise LimitUnsupported(f"executor local: the kernel does not enforce the limit {limit} ({file} cannot be set to {wanted})")
+
+    def _settings(self, limit: str, value: float) -> Iterator[tuple[str, str]]:
+        number = str(int(value))
+        if limit == "processes":
+            yield "pids.max", str(int(value) + 1)  # the supervisor is one
+        elif limit == "memory":
+            yield from (
+                [("memory.max", number), ("memory.swap.max", "0")]
+                if self.is_second
+                else [("memory.limit_in_bytes", number), ("memory.memsw.limit_in_bytes", number)]
+            )
+        elif self.is_second:
+            yield "cpu.max", f"{int(value * PERIOD)} {PERIOD}"
+        else:
+            yield "cpu.cfs_quota_us", str(int(value * PERIOD))
+
+    def add(self, pid: int) -> None:
+        """Move a process here, before it has children."""
+        for folder in set(self.folders.values()):
+            (folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+            if str(pid) not in _text(folder / "cgroup.procs").split():
+                raise LimitUnsupported(f"executor local: the command does not come under the limits of {folder}")
+
+    def was_out_of_memory(self) -> bool:
+        """Say whether the kernel killed a process here for want of memory."""
+        if "memory" not in self.folders:
+            return False
+        with suppress(OSError, ValueError):
+            told = _text(self.folders["memory"] / ("memory.events" if self.is_second else "memory.oom_control"))
+            return any(line.startswith("oom_kill ") and int(line.split()[1]) > 0 for line in told.splitlines())
+        return False
+
+    def peak(self) -> int | None:
+        """Return the most bytes that were in use at once, None where that is not known."""
+        with suppress(OSError, ValueError, KeyError):
+            return int(_text(self.folders["memory"] / ("memory.peak" if self.is_second else "memory.max_usage_in_bytes")))
+        return None
+
+    def close(self) -> None:
+        """Remove the groups."""
+        for folder in set(self.folders.values()):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@attrs.frozen
+class Cgroups:
+    """Where groups can be made.
+
+    Attributes:
+        folders: By limit, the folder below which one makes a group.
+        is_second: They speak the second version of the interface.
+    """
+
+    folders: Mapping[str, Path]
+    is_second: bool
+
+    def make(self, limits: frozenset[str]) -> Group:
+        """Make groups for some limits."""
+        name = f"{PREFIX}{os.getpid()}-{_start_time(os.getpid())}-{secrets.token_hex(4)}"
+        folders = {limit: self.folders[limit] / name for limit in limits}
+        group = Group(folders, self.is_second)
+        try:
+            for folder in set(folders.values()):
+                folder.mkdir()
+        except OSError as error:
+            group.close()
+            raise LimitUnsupported(f"executor local: no control group can be made for {', '.join(sorted(limits))}: {error}") from error
+        return group
+
+    def reap(self) -> None:
+        """Remove groups whose owner is gone, and kill what is left in them."""
+        for base in set(self.folders.values()):
+            for folder in base.glob(f"{PREFIX}*-*-*"):
+                _, pid, started, *_ = folder.name.split("-")
+                if pid.isdigit() and _start_time(int(pid)) == started:
+                    continue
+                with suppress(OSError, ValueError):
+                    for left in _text(folder / "cgroup.procs").split():
+                        os.kill(int(left), signal.SIGKILL)
+                    folder.rmdir()
+
+
+def find() -> Cgroups:
+    """Return where groups can be made; for limits that are not in it they cannot."""
+    mounts = list(_mounts())
+    found: dict[str, Path] = {}
+    for limit, controller in _CONTROLLER.items():
+        for kinds, folder in mounts:
+            if controller in kinds and _works(folder, controller, is_second=False):
+                found[limit] = folder
+    if found:
+        return Cgroups(found, is_second=False)
+    for kinds, folder in mounts:
+        if not kinds:
+            base = folder.parent  # beside us: a group with processes takes no limited groups below it
+            found = {limit: base for limit, controller in _CONTROLLER.items() if _works(base, controller, is_second=True)}
+    return Cgroups(found, is_second=True)
+
+
+def _mounts() -> Iterator[tuple[frozenset[str], Path]]:
+    """Yield the controllers of each hierarchy, none for the second version's, and the folder of this process's own group."""
+    try:
+        own = [line.split(":", 2) for line in _text(Path("/proc/self/cgroup")).splitlines()]
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    paths = {frozenset(filter(None, kinds.split(","))): path for _, kinds, path in own}
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        fields, (kind, _, options) = before.split(), after.split()[:3]
+        if kind not in ("cgroup", "cgroup2"):
+            continue
+        for kinds, path in paths.items():
+            if (kind == "cgroup2" and not kinds) or (kind == "cgroup" and kinds and kinds <= set(options.split(","))):
+                root = fields[3]
+                within = path.removeprefix(root) if root != "/" and path.startswith(root) else path
+                yield kinds, Path(fields[4]) / within.lstrip("/")
+
+
+def _works(folder: Path, controller: str, *, is_second: bool) -> bool:
+    """Try whether a group can be made and limited."""
+    if is_second and controller not in (_text(folder / "cgroup.subtree_control") if (folder / "cgroup.subtree_control").is_file() else "").split():
+        return False
+    probe = folder / f"{PREFIX}{os.getpid()}-{_start_time(os.getpid())}-{secrets.token_hex(4)}"
+    file = {"memory": "memory.max" if is_second else "memory.limit_in_bytes", "pids": "pids.max"}.get(
+        controller, "cpu.max" if is_second else "cpu.cfs_quota_us"
+    )
+    try:
+        probe.mkdir()
+        try:
+            return os.access(probe / file, os.W_OK) and os.access(folder / "cgroup.procs", os.W_OK)
+        finally:
+            probe.rmdir()
+    except OSError:
+        return False
+
+
+def _is_at_most(found: str, wanted: str) -> bool:
+    return all(part.isdigit() and int(part) <= int(limit) for part, limit in zip(found.split(), wanted.split(), strict=True))
+
+
+def _has_swap() -> bool:
+    with suppress(OSError):
+        return len(Path("/proc/swaps").read_text(encoding="utf-8", errors="replace").splitlines()) > 1
+    return True

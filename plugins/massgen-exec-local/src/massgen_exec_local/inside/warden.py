@@ -1,0 +1,190 @@
+"""The supervisor of one command: starts it, notices its end, kills all that is left, and says what it took.
+
+It is process 1 of a namespace where there is one, and adopts orphans elsewhere. It listens on one socket: a job with the command's streams comes in,
+a result goes out, and any other word, or the other end's death, is the order to kill.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import marshal
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+PDEATHSIG, DUMPABLE, SUBREAPER = 1, 4, 36
+SIZE = 65536
+
+
+def prctl(option: int, value: int) -> None:
+    """Set a property of this process."""
+    _LIBC.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+
+
+def descendants(of: int) -> list[int]:
+    """Return the processes below one."""
+    parents: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    parents.setdefault(int(file.read().rpartition(b")")[2].split()[1]), []).append(int(name))
+            except (OSError, IndexError):
+                continue
+    found, waiting = [], [of]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+def become(job: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
+    """Turn this new process into the command."""
+    told, stage = streams[3], "limits"
+    try:
+        os.setsid()
+        prctl(PDEATHSIG, signal.SIGKILL)
+        for number, stream in enumerate(streams[:3]):
+            os.dup2(stream, number)
+        for name, value in job["limits"].items():
+            limit = getattr(resource, name)
+            resource.setrlimit(limit, (value, value))
+            if resource.getrlimit(limit) != (value, value):
+                raise OSError(0, f"{name} does not hold")
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        stage = "walls"
+        if job["walls"] is not None:
+            import landlock  # type: ignore[import-not-found] # noqa: PLC0415 - its plain name, for it is on the path there
+
+            landlock.enclose(job["walls"])
+        stage = "folder"
+        os.chdir(job["folder"])
+        stage = "program"
+        os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - the command itself
+    except OSError as error:
+        os.write(told, marshal.dumps((stage, error.errno or 0, error.strerror or str(error))))
+    except BaseException as error:  # whatever it is, this process must not go on as a second supervisor
+        os.write(told, marshal.dumps((stage, 0, f"{type(error).__name__}: {error}")))
+    os._exit(127)
+
+
+def spawn(job: Mapping[str, Any], streams: Sequence[int]) -> tuple[int, tuple[str, int, str] | None]:
+    """Start the command; return its process, and why it could not be started."""
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        become(job, (*streams, tell))
+    for descriptor in (*streams, tell):
+        os.close(descriptor)
+    with os.fdopen(told, "rb") as file:
+        failure = file.read()
+    return pid, marshal.loads(failure) if failure else None  # noqa: S302 - from this program's own child
+
+
+def reap(pid: int, status: int | None) -> tuple[bool, int | None]:
+    """Collect whoever has ended; return whether anybody is left, and the command's status once it has one."""
+    while True:
+        try:
+            ended, told = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False, status
+        if ended == 0:
+            return True, status
+        if ended == pid:
+            status = told
+
+
+def kill_all() -> None:
+    """Kill everything below this process."""
+    if os.getpid() == 1:
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        return
+    for pid in descendants(os.getpid()):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def supervise(pid: int, control: socket.socket) -> int | None:
+    """Wait for the command's end, or for the order to end it; return its status when nothing is left of it."""
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    status: int | None = None
+    while True:
+        is_left, status = reap(pid, status)
+        if status is not None or not is_left:
+            break
+        if control.fileno() in select.select([control.fileno(), woken], [], [])[0]:
+            break
+        with suppress(BlockingIOError):
+            os.read(woken, SIZE)
+    while is_left:
+        kill_all()
+        is_left, status = reap(pid, status)
+        if is_left:
+            time.sleep(0.001)
+    return status
+
+
+def look() -> dict[str, Any]:
+    """Say how this process is confined, as it sees it."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        state = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    clone_new_user = 0x10000000
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if _LIBC.unshare(clone_new_user) == 0 else 1)
+    return {
+        "pid": os.getpid(),
+        "capabilities": int(state.get("CapEff", "0"), 16),
+        "no_new_privileges": state.get("NoNewPrivs") == "1",
+        "filter": state.get("Seccomp") == "2",
+        "namespaces": os.waitpid(pid, 0)[1] == 0,
+        "settings": os.access("/proc/sys/kernel/core_pattern", os.W_OK),
+        "interfaces": [name for _, name in socket.if_nameindex()],
+        "processes": sum(name.isdigit() for name in os.listdir("/proc")),
+    }
+
+
+def main() -> None:
+    """Do one job, given over the socket whose number is the argument."""
+    with open("/dev/null", "r+b", buffering=0) as nothing:
+        for number in range(3):
+            os.dup2(nothing.fileno(), number)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    prctl(DUMPABLE, 0)
+    prctl(SUBREAPER, 1)
+    control.send(b"ready")
+    while True:
+        word, descriptors, _, _ = socket.recv_fds(control, SIZE, 4)
+        if word != b"look":
+            break
+        control.send(marshal.dumps(look()))
+    if word != b"job":
+        os._exit(0)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    with os.fdopen(descriptors[0], "rb") as file:
+        file.seek(0)
+        job = marshal.load(file)  # noqa: S302 - from the process that started this one
+    pid, failure = spawn(job, descriptors[1:])
+    status = supervise(pid, control)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    control.send(marshal.dumps((status, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, failure)))
+    os._exit(0)
