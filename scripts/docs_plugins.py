@@ -91,7 +91,7 @@ def parsers(plugins: Plugins) -> Iterator[tuple[argparse.ArgumentParser, str]]:
         yield parser, ""
     for entry in plugins.entries("command"):
         summary = plugins.get("command", entry.name).summary
-        parser = argparse.ArgumentParser(prog=f"massgen {entry.name}", description=summary or entry.summary)
+        parser = argparse.ArgumentParser(prog=f"massgen {entry.name.replace('.', ' ')}", description=summary or entry.summary)
         plugins.factory("command", entry.name)().configure(parser)
         yield parser, f"From `{entry.distribution}`."
 

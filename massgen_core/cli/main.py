@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from massgen_core import __version__
+from massgen_core.terminal import clean_line
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
@@ -57,6 +59,8 @@ def _main(arguments: list[str]) -> int:
     plugins = _plugins(known.no_plugins)
     names = {**BUILT_IN, **_summaries(plugins)}
     name = _named(rest, names)
+    if name is not None and (members := [title for title in names if title.startswith(f"{name}.")]):
+        names |= _own_summaries(members, plugins)
     command = _command(name, plugins) if name is not None else None
     chosen = _add_commands(parser, names, name)
     if name is None and not known.version:
@@ -140,6 +144,20 @@ def _summaries(plugins: Plugins) -> dict[str, str]:
     summaries = {entry.name: f"{entry.summary} [{entry.distribution}]".replace("%", "%%") for entry in plugins.entries("command")}
     taken = {*BUILT_IN, *(name for name in summaries if "." not in name)}  # a group cannot have the name of a command
     return {name: summary for name, summary in summaries.items() if name not in BUILT_IN and name.rpartition(".")[0] not in taken}
+
+
+def _own_summaries(names: Sequence[str], plugins: Plugins) -> dict[str, str]:
+    """Return what commands of a group say of themselves: that imports their hook modules, and no command; one that does not load says nothing."""
+    from massgen_core.errors import MassGenError  # noqa: PLC0415
+    from massgen_core.specs import CommandSpec  # noqa: PLC0415
+
+    found = {}
+    for name in names:
+        with suppress(MassGenError):
+            spec = plugins.get("command", name)
+            if isinstance(spec, CommandSpec) and spec.summary:
+                found[name] = clean_line(spec.summary).replace("%", "%%")
+    return found
 
 
 def _command(name: str, plugins: Plugins) -> Any:

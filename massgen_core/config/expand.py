@@ -12,6 +12,8 @@ from massgen_core.errors import ConfigProblem
 
 __all__ = ["expand"]
 
+# What other formats write so is no variable here.
+_FOLDERS = dict.fromkeys(("cwd", "workspaceFolder"), "{workspace} where an option takes the agent's folder")
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?:(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<instead>:-(?:(?!\$\{)[^}])*)?\})?)")
 
 
@@ -57,7 +59,8 @@ def expand(
         if name in environment and (environment[name] or instead is None):
             return environment[name]
         if instead is None:
-            wrong(f"the environment variable {name} is not set; set it, or write ${{{name}:-instead}}")
+            hint = f"write {_FOLDERS[name]}, or " if name in _FOLDERS else ""
+            wrong(f"the environment variable {name} is not set; {hint}set it, or write ${{{name}:-instead}}")
             return ""
         return instead[2:]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import attrs
+import httpx2
 
 from massgen_core.api import Question
 from massgen_mcp_client.config import RetryConfig, SecurityConfig, ServerConfig
@@ -19,6 +20,7 @@ from massgen_mcp_client.library import OpenServer, opened
 from massgen_mcp_client.memory import Memory
 from massgen_testkit import PlainContext
 
+SCENARIO = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
 VERSION = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", "")
 GIVEN = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
 EXAMPLES: dict[str, Any] = {"string": "text", "number": 5, "integer": 5, "boolean": True, "array": [], "object": {}}
@@ -29,9 +31,21 @@ class Agreeable(PlainContext):
     """A person who agrees to everything, and takes what is proposed."""
 
     async def ask(self, question: Question) -> str:
+        if question.text.startswith("Log in to "):
+            async with httpx2.AsyncClient(follow_redirects=True) as browser:
+                await browser.get(question.detail.split()[0])  # the harness lets everybody in and sends the browser back to us
+            await anyio.sleep_forever()
         if question.default and question.default != "decline":
             return question.default
         return next((option for option in question.options if option not in ("decline", "no")), "")
+
+
+def login() -> dict[str, Any]:
+    """Return the options that the scenario's login takes."""
+    given = {name: GIVEN[name] for name in ("client_id", "client_secret") if name in GIVEN}
+    if SCENARIO == "auth/basic-cimd":
+        given["client_id"] = "https://conformance-test.local/client-metadata.json"
+    return {"type": "oauth", "interactive": True, "login_seconds": 20, **given}
 
 
 def wanted(server: OpenServer) -> list[dict[str, Any]]:
@@ -56,7 +70,7 @@ async def main(address: str, folder: Path) -> int:
         name="harness",
         transport="http",
         protocol="legacy" if VERSION.startswith("2025") else "auto",
-        options={"url": address, "allow_localhost": True},
+        options={"url": address, "allow_localhost": True, **({"auth": login()} if SCENARIO.startswith("auth/") else {})},
         security=SecurityConfig(allow_localhost=True),
         retry=RetryConfig(attempts=2, seconds=0.05),
         elicitation=True,
@@ -76,4 +90,5 @@ async def main(address: str, folder: Path) -> int:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_DATA_HOME"] = folder
         sys.exit(anyio.run(main, sys.argv[1], Path(folder)))

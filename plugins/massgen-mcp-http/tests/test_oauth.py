@@ -34,8 +34,9 @@ def _own_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class Guarded:
     """A server that wants a token, and the authorization server that gives it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *ways: str) -> None:
         self.url = ""
+        self.ways = ways
         self.tokens = 0
         self.grants: list[dict[str, str]] = []
 
@@ -57,7 +58,7 @@ class Guarded:
                 "response_types_supported": ["code"],
                 "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
                 "code_challenge_methods_supported": ["S256"],
-                "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+                **({"token_endpoint_auth_methods_supported": self.ways} if self.ways else {}),
             }
         elif path == "/register":
             found = {**request.message, "client_id": "registered"}
@@ -66,7 +67,8 @@ class Guarded:
             assert asked["code_challenge_method"] == "S256"
             return await answer.plain(302, location=f"{asked['redirect_uri']}?code=c0de&state={asked['state']}")
         elif path == "/token":
-            self.grants.append({name: values[0] for name, values in parse_qs(request.body.decode()).items()})
+            shown = {"header": request.headers["authorization"].partition(" ")[0]} if "authorization" in request.headers else {}
+            self.grants.append({name: values[0] for name, values in parse_qs(request.body.decode()).items()} | shown)
             self.tokens += 1
             found = {"access_token": f"token-{self.tokens}", "token_type": "Bearer", "expires_in": 3600, "refresh_token": f"refresh-{self.tokens}"}
         if found is None:
@@ -115,6 +117,30 @@ async def test_the_address_can_be_pasted(serving: Serving, speaking: Speaking, m
             guarded.url = peer.url.removesuffix("/mcp")
             async with speaking(peer.url, auth={"type": "oauth", "interactive": True}) as speaker:
                 assert (await speaker.ask("x")).result == {"n": 1}
+
+
+@pytest.mark.parametrize(("ways", "is_header"), [((), True), (("client_secret_post",), False), (("client_secret_post", "client_secret_basic"), True)])
+async def test_a_secret_is_sent_in_the_way_that_the_server_takes(
+    serving: Serving, speaking: Speaking, context: PlainContext, monkeypatch: pytest.MonkeyPatch, ways: tuple[str, ...], is_header: bool
+) -> None:
+    """In the header where the authorization server takes that or does not say, in the form where it takes nothing else; never in both."""
+    guarded = Guarded(*ways)
+    context.secrets = {"env:CLIENT": "cl1ent-secret"}
+
+    async def paste(self: PlainContext, question: Question) -> str:
+        asked = parse_qs(urlsplit(question.detail.splitlines()[0]).query)
+        return f"{asked['redirect_uri'][0]}?code=c0de&state={asked['state'][0]}"
+
+    monkeypatch.setattr(PlainContext, "ask", paste)
+    auth = {"type": "oauth", "interactive": True, "client_id": "me", "client_secret": "env:CLIENT"}
+    with anyio.fail_after(20):
+        async with serving(guarded) as peer:
+            guarded.url = peer.url.removesuffix("/mcp")
+            async with speaking(peer.url, auth=auth) as speaker:
+                assert (await speaker.ask("x")).result == {"n": 1}
+
+    (grant,) = guarded.grants
+    assert ("header" in grant, "client_secret" in grant) == (is_header, not is_header)
 
 
 async def test_without_a_person_the_error_says_what_to_do(serving: Serving, speaking: Speaking) -> None:

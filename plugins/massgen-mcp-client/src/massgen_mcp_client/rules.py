@@ -18,6 +18,7 @@ __all__ = [
     "MACHINE",
     "PERSON",
     "PORTS",
+    "REQUIREMENT",
     "STARTERS",
     "SUBSTITUTION",
     "TOOLS",
@@ -96,6 +97,8 @@ HOST_OF_CONTAINER = re.compile(
 
 SUBSTITUTION = re.compile(r"`|\$\(|[\r\n]")
 CHAINING = re.compile(r"&&|\|\||[;|<>]|(?:^|\s)&(?:\s|$)")
+# A package and its versions, as launchers take them: `mcp<2`, `httpx>=0.27,<1`.
+REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}(?:\[[A-Za-z0-9._,-]{1,80}\])?(?: ?(?:[<>]=?|[=!~]=) ?[0-9][0-9A-Za-z.*+!]{0,40},?){1,8}")
 TRAVERSAL = re.compile(r"(?:^|[/\\=:,])\.\.(?:[/\\]|$)")
 
 # Variables, as globs, that change which code a program runs, loads or trusts.

@@ -133,7 +133,7 @@ def _argument(key: str, text: str, security: SecurityConfig) -> Iterator[Refusal
     if rules.SUBSTITUTION.search(text):
         message = f"the argument {said!r} holds a shell's substitution or a line break; no shell is used, so that it would not work"
         yield Refusal("security.args.shell", key, message, f"write the value itself, {_level(security, 'permissive')}")
-    elif security.level == "strict" and rules.CHAINING.search(_ADDRESS.sub("", text)):
+    elif security.level == "strict" and rules.CHAINING.search(_ADDRESS.sub("", text)) and not rules.REQUIREMENT.fullmatch(text):
         message = f"the argument {said!r} holds characters that chain commands in a shell"
         yield Refusal("security.args.shell", key, message, f"write it without them, {_level(security, 'moderate')}")
     if security.level == "strict" and rules.TRAVERSAL.search(_ADDRESS.sub("", text)):

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.auth.oauth2 import OAuthContext
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
 
 from massgen_core.api import Context, MassGenError
@@ -101,7 +102,7 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
                 "client_id": auth.client_id,
                 "client_secret": secret or None,
                 "redirect_uris": [login.redirect],
-                "token_endpoint_auth_method": "client_secret_post" if secret else "none",
+                "token_endpoint_auth_method": "client_secret_basic" if secret else "none",
             }
         )
     metadata = OAuthClientMetadata.model_validate(
@@ -113,14 +114,27 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
             "scope": auth.scope or None,
         }
     )
+
+    async def show(page: str) -> None:
+        if secret:
+            _fit(made.context)
+        await login.show(page)
+
     made = OAuthClientProvider(
         server_url=config.url,
         client_metadata=metadata,
         storage=tokens,
-        redirect_handler=login.show if auth.interactive else _nobody,
+        redirect_handler=show if auth.interactive else _nobody,
         callback_handler=login.wait,
     )
     return SharedAuth(made, tokens)
+
+
+def _fit(context: OAuthContext) -> None:
+    """Send a configured secret in the way that the authorization server takes; by RFC 8414 the header, where it does not say."""
+    methods = context.oauth_metadata.token_endpoint_auth_methods_supported if context.oauth_metadata is not None else None
+    if context.client_info is not None and methods and "client_secret_basic" not in methods and "client_secret_post" in methods:
+        context.client_info.token_endpoint_auth_method = "client_secret_post"  # noqa: S105 - the name of a way
 
 
 async def _nobody(page: str) -> None:

@@ -75,7 +75,7 @@ def _old_library(config: ServerConfig) -> Iterator[str]:
     yield "the server was written for version 1 of the library mcp, and was started with version 2"
     if PurePath(command).name == "uvx":
         yield f"start it with version 1: uvx --with 'mcp<2' {shlex.join(args)}"
-        yield f"in its section: args: {['--with', 'mcp==1.*', *args]}"
+        yield f"in its section: args: {['--with', 'mcp<2', *args]}"
     else:
         name = next((one for one in args if not one.startswith("-")), PurePath(command).name)
         yield f"start it with version 1: uvx --with 'mcp<2' {shlex.quote(PurePath(name).name)}; or install it anew beside 'mcp<2'"
