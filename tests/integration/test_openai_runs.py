@@ -84,6 +84,6 @@ def test_thoughts_go_round_with_tools_of_a_server(tmp_path: Path) -> None:
     assert asked[0]["include"] == ["reasoning.encrypted_content"]
     thought, call, result = asked[1]["input"][-3:]
     assert thought == THOUGHT
-    assert (call["type"], call["call_id"], json.loads(call["arguments"])) == ("function_call", "call_1", {"do": "echo"})
+    assert (call["type"], call["id"], call["call_id"], json.loads(call["arguments"])) == ("function_call", "fc_1", "call_1", {"do": "echo"})
     assert (result["type"], result["call_id"]) == ("function_call_output", "call_1")
     assert result["output"]

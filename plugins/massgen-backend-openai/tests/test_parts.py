@@ -113,7 +113,10 @@ def test_two_messages_are_two_paragraphs() -> None:
     chunks = heard(*events, completed())
 
     assert [chunk.text for chunk in chunks if isinstance(chunk, TextChunk)] == ["Let me see.", "\n\n4"]
-    assert items(chunks) == [{"type": "massgen.phase", "phase": "commentary"}, {"type": "massgen.phase", "phase": "final_answer"}]
+    assert items(chunks) == [
+        {"type": "massgen.hint", "of": "message", "id": "m0", "phase": "commentary"},
+        {"type": "massgen.hint", "of": "message", "id": "m1", "phase": "final_answer"},
+    ]
 
 
 def test_parts_of_a_summary_are_paragraphs() -> None:
@@ -328,4 +331,4 @@ async def test_images_become_files(tmp_path: Path, anyio_backend: str) -> None:
 
     assert saved.read_bytes() == b"\x89PNG"
     assert saved.name in "".join(chunk.text for chunk in chunks if isinstance(chunk, TextChunk))
-    assert [item["id"] for item in items(chunks)] == ["ig_1", "ig_2"]
+    assert [item["id"] for item in items(chunks)] == ["ig_1", "ig_2", "msg_2"]

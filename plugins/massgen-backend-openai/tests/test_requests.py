@@ -42,7 +42,8 @@ def anyio_backend() -> str:
 
 
 def said(text: str, **fields: str) -> dict[str, Any]:
-    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}], **fields}
+    status = {"status": "completed"} if "id" in fields else {}
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text, "annotations": []}], **status, **fields}
 
 
 def own(item: dict[str, Any]) -> ProviderItem:
@@ -182,27 +183,48 @@ async def test_conversation_with_tools() -> None:
     assert made[6]["output"] == '{"degrees":21}'
 
 
-async def test_phases() -> None:
-    """What was commentary and what was the answer is said again."""
+def hint(of: str, **fields: str) -> ProviderItem:
+    return own({"type": "massgen.hint", "of": of, **fields})
+
+
+async def test_ids_and_phases() -> None:
+    """A thought goes back with the very item that it led to; what was commentary and what was the answer is said again."""
     content = (
-        own({"type": "massgen.phase", "phase": "commentary"}),
+        own(THOUGHT),
+        hint("message", id="msg_1", phase="commentary"),
         Text(text="Hm."),
-        own({"type": "massgen.phase", "phase": "final_answer"}),
-        Text(text="4"),
+        hint("message", id="msg_2"),  # a message without text
+        hint("function_call", id="fc_1"),
+        ToolCall(id="1", name="look"),
+        ToolCall(id="2", name="look"),
     )
 
     assert (await body(Message(role="assistant", content=content)))["input"] == [
-        said("Hm.", phase="commentary"),
-        said("4", phase="final_answer"),
+        THOUGHT,
+        said("Hm.", id="msg_1", phase="commentary"),
+        {"type": "function_call", "id": "fc_1", "status": "completed", "call_id": "1", "name": "look", "arguments": "{}"},
+        {"type": "function_call", "call_id": "2", "name": "look", "arguments": "{}"},
     ]
 
 
 async def test_thoughts_that_lead_to_nothing() -> None:
-    """A thought whose calls were cut off, and one whose content OpenAI did not give, are left out: the API refuses them."""
+    """A thought whose calls were cut off, and one whose content OpenAI did not give, are left out: the API refuses them, and their items' ids."""
     empty = {"type": "reasoning", "id": "rs_2", "summary": []}
-    made = await body(Message(role="assistant", content=(own(empty), Text(text="Hm."), own(THOUGHT))), Message.of("user", "And?"))
+    content = (own(empty), hint("message", id="msg_1"), Text(text="Hm."), own(THOUGHT))
 
-    assert made["input"] == [said("Hm."), {"role": "user", "content": "And?"}]
+    assert (await body(Message(role="assistant", content=content), Message.of("user", "And?")))["input"] == [
+        said("Hm."),
+        {"role": "user", "content": "And?"},
+    ]
+    assert (await body(Message(role="assistant", content=content), config=OpenAIConfig(store=True)))["input"] == [empty, said("Hm.", id="msg_1")]
+
+
+async def test_items_with_fields_that_only_come() -> None:
+    """Of an image goes back what the API takes."""
+    made = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "aGk=", "action": "generate", "size": "1024x1024"}
+    (item,) = (await body(Message(role="assistant", content=(own(made),))))["input"]
+
+    assert item == {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "aGk="}
 
 
 async def test_chaining() -> None:

@@ -20,11 +20,11 @@ from massgen_core.api import (
     UsageChunk,
 )
 
-__all__ = ["PHASE", "RESPONSE", "Answer", "usage_of"]
+__all__ = ["HINT", "NAME", "RESPONSE", "Answer", "usage_of"]
 
 NAME = "openai"
-# Items of our own, which go round like the API's: the phase of the text that follows, and the answer to chain to.
-PHASE, RESPONSE = "massgen.phase", "massgen.response"
+# Items of our own, which go round like the API's: what else belongs to the text or the call that follows, and the answer to chain to.
+HINT, RESPONSE = "massgen.hint", "massgen.response"
 _INCOMPLETE: Mapping[str, StopReason] = {"content_filter": "filtered"}
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled"})
 
@@ -128,7 +128,7 @@ class Answer:
             if call.index < 0:
                 call.name = call.name or "unnamed"
                 self._begin(call, found)
-        if self._citations and (listed := self._citations.listed()):
+        if self._citations and not self._calls and (listed := self._citations.listed()):
             found.append(TextChunk(listed))
         status = self._end.get("status")
         if self._chains and self.id and status == "completed":
@@ -180,12 +180,17 @@ class Answer:
         self._part = 0
         if item.get("type") == "message":
             self._said = False
-            if phase := _string(item.get("phase")):
-                found.append(ItemChunk(ProviderItem(backend=NAME, item={"type": PHASE, "phase": phase})))
+            self._hint(item, found)
         elif item.get("type") == "function_call":
             call = self._call(event, item)
             if call.name and call.wire_id and call.index < 0:
+                self._hint(item, found)
                 self._begin(call, found)
+
+    def _hint(self, item: Mapping[str, Any], found: list[Chunk]) -> None:
+        """Keep what text and calls have no place for: a thought goes back together with the very item that it led to, and that has an id."""
+        if hint := {name: item[name] for name in ("id", "phase") if isinstance(item.get(name), str) and item[name]}:
+            found.append(ItemChunk(ProviderItem(backend=NAME, item={"type": HINT, "of": item["type"], **hint})))
 
     def _arguments(self, event: dict[str, Any], found: list[Chunk]) -> None:
         delta = event.get("delta")
@@ -206,6 +211,7 @@ class Answer:
         if kind == "function_call":
             call, arguments = self._call(event, item), item.get("arguments")
             if call.index < 0 and call.name:
+                self._hint(item, found)
                 self._begin(call, found)
             if not call.said and isinstance(arguments, str) and arguments:
                 self._extend(call, arguments, found)

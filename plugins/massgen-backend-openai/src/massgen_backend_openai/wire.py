@@ -10,14 +10,16 @@ from typing import Any
 import anyio
 import msgspec
 
-from massgen_backend_openai.answers import NAME, PHASE, RESPONSE
+from massgen_backend_openai.answers import HINT, NAME, RESPONSE
 from massgen_backend_openai.config import OPENAI, OWN_FIELDS, OpenAIConfig
 from massgen_backend_openai.models import most_effort, thinks
 from massgen_backend_openai.schemas import Tools, is_strict
-from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, ProviderItem, Text, ToolCall, ToolResult
+from massgen_core.api import BadRequest, Content, File, Image, Message, ModelRequest, ProviderItem, Text, ToolCall, ToolResult
 
 __all__ = ["Requests", "uploads"]
 
+# What goes back of items with fields that the API gives and does not take.
+_RETURNED: Mapping[str, tuple[str, ...]] = {"image_generation_call": ("type", "id", "status", "result")}
 _TEXTUAL = ("application/json", "application/xml", "image/svg+xml", "application/yaml", "application/x-yaml", "application/toml")
 
 
@@ -179,29 +181,34 @@ class _Messages:
         return self._written
 
     def _assistant(self, message: Message) -> None:
-        phase, items = "", list[dict[str, Any]]()
+        hint: Mapping[str, Any] = {}
+        is_whole, items = True, list[dict[str, Any]]()
         for part in message.content:
-            if isinstance(part, Text) and part.text:
-                items.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": part.text}]})
-                if phase:
-                    items[-1]["phase"] = phase
-            elif isinstance(part, ToolCall):
-                items.append({"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments or "{}"})
-            elif isinstance(part, ProviderItem) and part.backend == NAME and isinstance(part.item, Mapping):
-                if part.item.get("type") == PHASE:
-                    phase = str(part.item.get("phase", ""))
-                elif self._is_whole(part.item):
-                    items.append(dict(part.item))
+            if isinstance(part, ProviderItem):
+                item = part.item if part.backend == NAME and isinstance(part.item, Mapping) else {}
+                if item.get("type") == HINT:
+                    hint = item
+                elif self._is_understood(item):
+                    items.append({name: value for name, value in item.items() if name in _RETURNED.get(item["type"], item)})
+                elif item.get("type") == "reasoning":
+                    is_whole = False
+            elif made := _said(part):
+                more = {name: hint[name] for name in ("id", "phase") if name in hint} if hint.get("of") == made["type"] else {}
+                items.append({**made, **({"status": "completed"} if "id" in more else {}), **more})
+                hint = {}
         # The API refuses a thought that leads to nothing; it is left over where calls of a truncated answer were taken out.
         while items and items[-1].get("type") == "reasoning":
             items.pop()
+        if not is_whole:
+            # By its id the API knows which thought led to an item, and refuses the one without the other.
+            items = [_without_id(item) if item["type"] in ("message", "function_call") else item for item in items]
         self._written += items
 
-    def _is_whole(self, item: Mapping[str, Any]) -> bool:
+    def _is_understood(self, item: Mapping[str, Any]) -> bool:
         """Tell whether the API can make sense of an item: of a thought it needs the content, unless it kept the answer."""
-        if item.get("type") == RESPONSE:
+        if item.get("type") in (None, RESPONSE):
             return False
-        return item.get("type") != "reasoning" or self._keeps_ids or bool(item.get("encrypted_content") or item.get("content"))
+        return item["type"] != "reasoning" or self._keeps_ids or bool(item.get("encrypted_content") or item.get("content"))
 
     def _content(self, message: Message) -> str | list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
@@ -231,6 +238,19 @@ class _Messages:
         is_text = all(part["type"] == "input_text" for part in parts)
         output: Any = "\n".join(part["text"] for part in parts) if is_text else parts
         return {"type": "function_call_output", "call_id": result.call, "output": output}
+
+
+def _said(part: Content) -> dict[str, Any]:
+    """Return text or a call of the assistant as an item; empty for anything else."""
+    if isinstance(part, Text) and part.text:
+        return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": part.text, "annotations": []}]}
+    if isinstance(part, ToolCall):
+        return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments or "{}"}
+    return {}
+
+
+def _without_id(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name not in ("id", "status")}
 
 
 def file_part(name: str, media_type: str, data: str) -> dict[str, Any]:
