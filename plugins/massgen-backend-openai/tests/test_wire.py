@@ -21,6 +21,7 @@ from massgen_core.api import (
     BadRequest,
     Chunk,
     ConnectionLost,
+    ItemChunk,
     LimitsChunk,
     Message,
     ModelMissing,
@@ -28,6 +29,7 @@ from massgen_core.api import (
     Overloaded,
     RateLimited,
     SecretMissing,
+    Text,
     TextChunk,
 )
 from massgen_testkit import PlainContext, WireSuite
@@ -145,6 +147,20 @@ async def test_azure(version: str, path: str, header: str, tmp_path: Path) -> No
 
     assert asked.path == path
     assert asked.headers[header].removeprefix("Bearer ") == KEY
+
+
+async def test_chained_answers(tmp_path: Path) -> None:
+    """The second request names the first answer and says only what is new."""
+    heard: list[Chunk] = []
+    async with played(tmp_path, WIRE_FAULTS["done_marker"], chain=True) as (backend, provider):
+        await hear(backend, heard)
+        items = tuple(chunk.item for chunk in heard if isinstance(chunk, ItemChunk))
+        reply = Message(role="assistant", content=(Text(text=text(heard)), *items))
+        again = attrs.evolve(QUESTION, messages=(*QUESTION.messages, reply, Message.of("user", "And of Italy?")))
+        await hear(backend, [], again)
+
+    assert provider.bodies[1]["previous_response_id"] == "resp_1"
+    assert provider.bodies[1]["input"] == [{"role": "user", "content": "And of Italy?"}]
 
 
 async def test_missing_key(tmp_path: Path) -> None:
