@@ -94,7 +94,8 @@ class Answer:
             self._finish = str(event.prompt_feedback.block_reason.value).upper()
             self._finish = self._finish if self._finish in _FILTERED else "SAFETY"
         self._model = event.model_version or self._model
-        if event.usage_metadata and (usage := usage_of(event.usage_metadata)) != self._usage:
+        # Some proxies count nothing.
+        if event.usage_metadata and (usage := usage_of(event.usage_metadata)) != self._usage and usage.total:
             self._usage = usage
             yield UsageChunk(self._spent + usage)
 

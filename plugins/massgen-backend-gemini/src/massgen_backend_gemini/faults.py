@@ -26,7 +26,7 @@ __all__ = ["Faults", "StreamError"]
 
 SHOWN = 600  # characters of a provider's own words
 _TOO_LONG = re.compile(
-    r"token count.{0,40}exceeds|exceeds the (?:maximum number of tokens|context)|context (?:length|window)|prompt is too long", re.I
+    r"token count.{0,40}exceeds|exceeds the (?:maximum number of tokens|context)|context[ _-]?(?:length|window|size)|prompt is too long", re.I
 )
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s\Z")
 _STATUSES: Mapping[str, int] = {
