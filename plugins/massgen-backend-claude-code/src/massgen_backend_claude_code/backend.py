@@ -22,22 +22,24 @@ from massgen_backend_claude_code.prompts import BACKEND, demand, prompt_of, resu
 from massgen_backend_claude_code.session import Session
 from massgen_core.api import (
     BackendFault,
-    BadRequest,
     Chunk,
     Context,
+    Dialect,
     ItemChunk,
     Message,
     ModelRequest,
     NoticeGiven,
     ProviderItem,
     Question,
+    Secret,
     StopChunk,
     TimedOut,
+    ToolFitter,
     ToolResult,
     UsageChunk,
 )
 
-__all__ = ["ClaudeCodeBackend", "open_backend"]
+__all__ = ["ClaudeCodeBackend"]
 
 ALLOW, DENY = "allow", "deny"
 # A wait is cut into pieces, so that who limits the silence from outside sees that somebody is there while tools run.
@@ -45,33 +47,17 @@ PULSE = 5.0
 SINCE = "What was said and done since then, as a record. Go on from its end."
 
 
-@asynccontextmanager
-async def open_backend(config: ClaudeCodeConfig, context: Context) -> AsyncIterator[ClaudeCodeBackend]:
-    """Open the backend; a process begins with the first call, and none outlives the run.
-
-    Raises:
-        SecretMissing: The key is not there.
-        BadRequest: The key is none.
-    """
-    key = None
-    if config.key != LOGIN:
-        key = context.secret(config.key)
-        if not key.reveal().strip().isprintable():
-            raise BadRequest(f"the key of {config.key!r} holds characters that no key has; was something else pasted with it?")
-    backend = ClaudeCodeBackend(config, context, Faults(config.key, context.redact))
-    backend.key = key
-    try:
-        yield backend
-    finally:
-        await backend.close()
-
-
 class ClaudeCodeBackend:
-    """Runs the program, a process for each conversation that is under way."""
+    """Runs the program, a process for each conversation that is under way.
 
-    def __init__(self, config: ClaudeCodeConfig, context: Context, faults: Faults) -> None:
-        self._config, self._context, self._faults = config, context, faults
-        self.key: Any = None
+    Args:
+        key: Handed to each process; None where it logs in by itself.
+    """
+
+    def __init__(self, config: ClaudeCodeConfig, context: Context, key: Secret | None) -> None:
+        self._config, self._context, self._key = config, context, key
+        self._faults = Faults(config.key, context.redact)
+        self._fitter = ToolFitter(Dialect(root_unions=False), backend=BACKEND, emit=context.emit)
         self._sessions: list[Session] = []
 
     async def close(self) -> None:
@@ -147,12 +133,12 @@ class ClaudeCodeBackend:
     async def _begun(
         self, request: ModelRequest, where: Place, resumes: tuple[str, str], blocks: Sequence[dict[str, Any]], *, agent: str, turn: str
     ) -> Session:
-        launch = launch_of(self._config, request, where, key=self.key, resumes=resumes)
+        launch = launch_of(self._config, request, where, key=self._key, resumes=resumes)
 
         async def permit(tool: str, arguments: dict[str, Any]) -> str:
             return await self._permit(agent, tool, arguments)
 
-        session = Session(launch=launch, permit=permit, agent=agent, turn=turn, asked=request)
+        session = Session(launch=launch, permit=permit, fitted=self._fitter.tools, agent=agent, turn=turn, asked=request)
         # A process that goes on with a record counts what others used before it, too.
         session.used = None if resumes[0] else Spent()
         self._sessions.append(session)

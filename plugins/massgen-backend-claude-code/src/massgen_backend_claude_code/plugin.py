@@ -15,7 +15,7 @@ def massgen_backends() -> list[BackendSpec]:
         BackendSpec(
             name="claude-code",
             summary="Claude Code with its own tools, in a working folder",
-            factory="massgen_backend_claude_code.backend:open_backend",
+            factory="massgen_backend_claude_code.opening:open_backend",
             catalogue="massgen_backend_claude_code.catalogue:CATALOGUE",
             config=ClaudeCodeConfig,
             keys={"env:ANTHROPIC_API_KEY": ""},

@@ -39,6 +39,9 @@ class Session:
     """The process, and what it knows.
 
     Attributes:
+        launch: How the process is started.
+        permit: Decides on calls of the program's own tools.
+        fitted: Returns tools with parameters that the model's server takes.
         agent: Whose.
         turn: The turn in which it began.
         asked: The last request.
@@ -54,6 +57,7 @@ class Session:
 
     launch: Launch
     permit: Permit
+    fitted: Callable[[Sequence[Tool], str], Sequence[Tool]]
     agent: str
     turn: str
     asked: ModelRequest
@@ -143,7 +147,7 @@ class Session:
 
     async def _list(self, context: Any, params: Any = None) -> types.ListToolsResult:
         tools = () if self.asked.tool_choice == "none" else self.asked.tools
-        return types.ListToolsResult(tools=[_tool(tool) for tool in tools])
+        return types.ListToolsResult(tools=[_tool(tool) for tool in self.fitted(tools, self.agent)])
 
     async def _call(self, context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
         """Wait for the result of a call: the kernel carries it out when it has the model's answer."""
