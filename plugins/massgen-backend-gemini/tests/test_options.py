@@ -62,6 +62,7 @@ def test_options_of_earlier_configurations() -> None:
         ({"env:GOOGLE_API_KEY": "two", "env:GEMINI_API_KEY": "one"}, {}, "one"),
         ({"GEMINI_API_KEY": "of some store"}, {}, "of some store"),
         ({"keyring:gemini": "three"}, {"key": "keyring:gemini"}, "three"),
+        ({"env:TEAM_KEY": "of the team"}, {"key": "TEAM_KEY"}, "of the team"),
         ({"env:K": "four"}, {"key": "env:K", "vertex": True}, "four"),
     ],
 )

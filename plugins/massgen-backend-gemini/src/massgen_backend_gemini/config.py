@@ -12,8 +12,7 @@ from massgen_core.api import ConfigProblem
 
 __all__ = ["CATEGORIES", "KEYS", "OWN_FIELDS", "GeminiConfig"]
 
-# Where a key is looked for, where none is named: the variables that Google's own tools read, then all stores.
-KEYS = ("env:GEMINI_API_KEY", "env:GOOGLE_API_KEY", "GEMINI_API_KEY")
+KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")  # looked for where no key is named; Google's own tools read both
 OWN_FIELDS = frozenset({"contents", "model", "tools"})  # what the backend itself must say
 CATEGORIES: Mapping[str, str] = {
     "harassment": "HARM_CATEGORY_HARASSMENT",
@@ -25,7 +24,7 @@ CATEGORIES: Mapping[str, str] = {
 }
 Threshold: TypeAlias = Literal["block_low_and_above", "block_medium_and_above", "block_only_high", "block_none", "off"]
 _THINKS = "unset: the agent's reasoning_effort"
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
 _ADDRESS = re.compile(r"https?://(?P<user>[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?(?P<rest>[?#].*)?\Z")
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
 
@@ -43,8 +42,8 @@ class GeminiConfig:
     """Where Gemini is, with which key, and what it may do beside answering."""
 
     key: str = _help(
-        "a reference to the key, for instance env:GEMINI_API_KEY; unset: GEMINI_API_KEY or GOOGLE_API_KEY in the environment,"
-        " or GEMINI_API_KEY in any store",
+        "a reference to the key, for instance env:GEMINI_API_KEY; a name alone is looked for in the environment and all stores;"
+        " unset: GEMINI_API_KEY, or else GOOGLE_API_KEY",
         "",
     )
     vertex: bool = _help("use Vertex AI instead of AI Studio; project, location or credentials say so too", False)
