@@ -165,7 +165,7 @@ from massgen_core.messages import (
     Usage,
 )
 from massgen_core.plain import PlainDisplay, describe
-from massgen_core.prices import Price
+from massgen_core.prices import Price, cost_text
 from massgen_core.rates import RateLimit, RateLimits, rate_limits, retry_after
 from massgen_core.reading import Document, config_files, read_document, structure
 from massgen_core.safety import LEVELS, Level, Verdict, join
@@ -373,6 +373,7 @@ __all__ = [
     "clean",
     "clean_line",
     "config_files",
+    "cost_text",
     "credential_stores",
     "describe",
     "fingerprint",

@@ -150,7 +150,8 @@ class ModelInfo:
     Attributes:
         size: Bytes to download or on disk; 0 where it is not known.
         is_local: It is on this machine.
-        price: As it was on the day that it names; None where it is not known. A model on this machine costs nothing, which is a price too.
+        price: As it was on the day that it names; None where it is not known. A model that is on this machine costs nothing without it.
+        options: The backend's options with which the model is reached and has this price, for instance `{"preset": "groq"}`; empty: with any.
     """
 
     name: str
@@ -160,6 +161,7 @@ class ModelInfo:
     context: int = 0
     license: str = ""
     price: Price | None = None
+    options: Mapping[str, str] = attrs.field(factory=dict)
 
 
 class Catalogue(Protocol):

@@ -288,6 +288,7 @@ class Usage:
         output: Output tokens without reasoning.
         reasoning: Output tokens spent on reasoning.
         cost: Money in US dollars; None where no price is known.
+        unpriced: Of a sum that has a cost: tokens of calls of which the price is not known, so that the cost is a part only.
     """
 
     input: int = 0
@@ -296,6 +297,7 @@ class Usage:
     output: int = 0
     reasoning: int = 0
     cost: float | None = None
+    unpriced: int = 0
 
     @property
     def total(self) -> int:
@@ -304,6 +306,7 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        unpriced = (self.total if self.cost is None else self.unpriced) + (other.total if other.cost is None else other.unpriced)
         return Usage(
             input=self.input + other.input,
             cached=self.cached + other.cached,
@@ -311,6 +314,7 @@ class Usage:
             output=self.output + other.output,
             reasoning=self.reasoning + other.reasoning,
             cost=sum(costs) if costs else None,
+            unpriced=unpriced,
         )
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from massgen_core.messages import Usage
 
-__all__ = ["Price"]
+__all__ = ["Price", "cost_text"]
+
+_AMOUNT = attrs.validators.ge(0)
+_OPTIONAL = attrs.validators.optional(_AMOUNT)
+
+
+def _field(text: str, **field: Any) -> Any:
+    return attrs.field(metadata={"help": text}, **field)
 
 
 @attrs.frozen(kw_only=True)
@@ -22,12 +31,12 @@ class Price:
         as_of: The day, `2026-01-31`; prices change, and a reader must see how old this one is.
     """
 
-    input: float = attrs.field(metadata={"help": "US dollars for a million input tokens"})
-    output: float = attrs.field(metadata={"help": "US dollars for a million output tokens"})
-    cached: float | None = attrs.field(default=None, metadata={"help": "for a million input tokens read from a cache; without it as `input`"})
-    written: float | None = attrs.field(default=None, metadata={"help": "for a million input tokens written to a cache; without it as `input`"})
-    reasoning: float | None = attrs.field(default=None, metadata={"help": "for a million tokens of reasoning; without it as `output`"})
-    as_of: str = attrs.field(default="", metadata={"help": "the day of this price, for people"})
+    input: float = _field("US dollars for a million input tokens", validator=_AMOUNT)
+    output: float = _field("US dollars for a million output tokens", validator=_AMOUNT)
+    cached: float | None = _field("for a million input tokens read from a cache; unset: as `input`", default=None, validator=_OPTIONAL)
+    written: float | None = _field("for a million input tokens written to a cache; unset: as `input`", default=None, validator=_OPTIONAL)
+    reasoning: float | None = _field("for a million tokens of reasoning; unset: as `output`", default=None, validator=_OPTIONAL)
+    as_of: str = _field("the day of this price, for people", default="")
 
     def of(self, usage: Usage) -> float:
         """Return the cost of some usage in US dollars."""
@@ -36,3 +45,10 @@ class Price:
         reasoning = self.output if self.reasoning is None else self.reasoning
         total = usage.input * self.input + usage.cached * cached + usage.written * written + usage.output * self.output
         return (total + usage.reasoning * reasoning) / 1_000_000
+
+
+def cost_text(usage: Usage) -> str:
+    """Say what usage cost: `$0.0123`, `at least $0.0123` where a part has no known price, `cost unknown`; empty where nothing was used."""
+    if usage.cost is None:
+        return "cost unknown" if usage.total else ""
+    return f"{'at least ' if usage.unpriced else ''}${usage.cost:.4f}"

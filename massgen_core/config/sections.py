@@ -8,6 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from massgen_core.messages import Effort, Sampling
+from massgen_core.prices import Price
 
 __all__ = ["BUILT_IN", "AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "PluginsConfig", "RunConfig"]
 
@@ -89,6 +90,9 @@ class RunConfig:
     sinks: tuple[PluginConfig, ...] = _help("readers of the run's events", kind="sink", default=())
     display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain", kind="display", default=None)
     limits: LimitsConfig = _help("what the run may use", default=LimitsConfig())
+    prices: Mapping[str, Price] = _help(
+        "of models, by `backend/model` or `model`, where `*` stands for anything; before those of the backends' own lists", factory=dict
+    )
     plugins: PluginsConfig = _help("which installed plugins may be used", default=PluginsConfig())
     durability: Literal["off", "process", "power"] = _help(
         "what the journal survives: nothing, kill -9 of the process, loss of power", default="process"

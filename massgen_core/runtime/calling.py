@@ -14,6 +14,7 @@ from massgen_core.errors import TimedOut
 from massgen_core.events import Event, ModelAnswered, ModelFailed, ModelRequested, ModelStreamed
 from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.runtime.assembly import Assembly, next_chunk
+from massgen_core.runtime.pricing import Priced, unpriced
 from massgen_core.runtime.toolbox import Toolbox, chain
 from massgen_core.specs import Capabilities
 
@@ -33,6 +34,7 @@ class Agent:
     toolbox: Toolbox
     middlewares: Sequence[Middleware] = ()
     run: str = ""
+    priced: Priced = unpriced
     calls: int = 0
 
     @property
@@ -125,7 +127,9 @@ class Call:
                 waits()
             if idle.cancelled_caught:
                 raise TimedOut(f"the model of {call.agent!r} was silent for {self._idle_seconds:g} s (model_idle_seconds)")
-            return assembly.finish()
+            answer = assembly.finish()
+            usage = self._agent.priced(answer.usage, answer.model or call.request.model)
+            return answer if usage is answer.usage else attrs.evolve(answer, usage=usage)
         except Exception as fault:
             failed = ModelFailed(
                 agent=call.agent,
@@ -134,7 +138,7 @@ class Call:
                 fault=type(fault).__name__,
                 reason=str(fault),
                 partial=assembly.text,
-                usage=assembly.usage,
+                usage=self._agent.priced(assembly.usage, call.request.model),
             )
             self._emit(failed)
             raise

@@ -22,6 +22,7 @@ from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.plugins.manager import Plugins
 from massgen_core.runtime.calling import Agent
 from massgen_core.runtime.emitter import Emitter
+from massgen_core.runtime.pricing import Pricing
 from massgen_core.runtime.sampling import sample
 from massgen_core.runtime.toolbox import Toolbox
 from massgen_core.secrets import Redactor, Secret
@@ -235,6 +236,8 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
         for index, section in enumerate(config.classifiers)
     }
     scope.middlewares = middlewares = await _open_middlewares(scope, config)
+    is_limited = any(limits.money is not None for limits in (config.limits, *(agent.limits for agent in config.agents)))
+    pricing = Pricing(scope.plugins, config.prices, scope.emit, is_limited=is_limited)
     backends: dict[str, Any] = {}
     agents: dict[str, Agent] = {}
     for index, agent in enumerate(config.agents):
@@ -257,7 +260,8 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
             trace=emitter.trace,
         )
         assert isinstance(spec, BackendSpec)
-        made = agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run)
+        priced = pricing.of(agent.backend.type, agent.backend.options)
+        made = agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run, priced)
         scope.samplers[agent.name] = partial(_sample, scope, made, emitter, config.model_idle_seconds)
     return agents
 

@@ -29,7 +29,7 @@ class TestBudget(MiddlewareSuite):
     """Calls within the budget go through."""
 
     name = "budget"
-    options: ClassVar[Mapping[str, Any]] = {"tokens": 1000, "prices": {"m": {"input": 1.0}}}
+    options: ClassVar[Mapping[str, Any]] = {"tokens": 1000, "prices": {"m": {"input": 1.0, "output": 0}}}
 
 
 class TestCache(MiddlewareSuite):

@@ -19,28 +19,17 @@ from massgen_core.api import (
     ModelCall,
     ModelFailed,
     NoticeGiven,
+    Price,
     Usage,
 )
-from massgen_middleware_basic.config import BudgetConfig, Price
+from massgen_middleware_basic.config import BudgetConfig
 
-__all__ = ["Breach", "Budget", "Ledger", "cost", "keep", "open_budget"]
+__all__ = ["Breach", "Budget", "Ledger", "keep", "open_budget"]
 
 
 def open_budget(config: BudgetConfig | None, context: Context) -> Budget:
     """Return a middleware that keeps to a budget; what a resumed run had spent before counts."""
     return Budget(config or BudgetConfig(), context.folder / "budget" / "spent.jsonl")
-
-
-def cost(usage: Usage, price: Price | None) -> float | None:
-    """Return the US dollars of a call: what the backend says, else what the price list says, else None."""
-    if usage.cost is not None:
-        return usage.cost
-    if price is None:
-        return None
-    cached = price.input if price.cached is None else price.cached
-    written = price.input if price.written is None else price.written
-    million = usage.input * price.input + usage.cached * cached + usage.written * written + (usage.output + usage.reasoning) * price.output
-    return million / 1_000_000
 
 
 @attrs.frozen
@@ -143,9 +132,13 @@ class Budget:
         if not usage.total and usage.cost is None:
             return
         prices: Mapping[str, Price] = self._config.prices
-        money = cost(usage, prices.get(model) or prices.get(call.request.model))
+        price = prices.get(model) or prices.get(call.request.model)
+        money = price.of(usage) if usage.cost is None and price is not None else usage.cost
         if money is None and (self._config.money is not None or self._config.agent_money is not None) and self._is_new(("price", model)):
-            text = f"the price of {model or call.backend!r} is not known, so its calls do not count against the budget of money; give it in `prices`"
+            text = (
+                f"the price of {model or call.backend!r} is not known, so its calls do not count against the budget of money; "
+                "give it in `prices` of the configuration"
+            )
             call.emit(NoticeGiven(level="warning", text=text, agent=call.agent))
         self._ledger.add(call.agent, usage.total, money or 0.0)
         try:

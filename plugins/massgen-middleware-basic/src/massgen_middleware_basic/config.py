@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import attrs
 
-__all__ = ["BudgetConfig", "CacheConfig", "Price", "RateLimitConfig", "RetryConfig"]
+from massgen_core.api import Price
+
+__all__ = ["BudgetConfig", "CacheConfig", "RateLimitConfig", "RetryConfig"]
 
 
 def _option(default: Any, text: str) -> Any:
@@ -37,16 +39,6 @@ class RateLimitConfig:
 
 
 @attrs.frozen(kw_only=True)
-class Price:
-    """US dollars for a million tokens."""
-
-    input: float = _option(0.0, "input tokens, and all others that have no price of their own here except output")
-    output: float = _option(0.0, "output tokens, reasoning included")
-    cached: float | None = _option(None, "input tokens read from a cache; unset: as input")
-    written: float | None = _option(None, "input tokens written to a cache; unset: as input")
-
-
-@attrs.frozen(kw_only=True)
 class BudgetConfig:
     """What may be spent before calls are refused."""
 
@@ -55,7 +47,7 @@ class BudgetConfig:
     agent_tokens: int | None = _option(None, "tokens of each agent")
     agent_money: float | None = _option(None, "US dollars of each agent")
     prices: Mapping[str, Price] = attrs.field(
-        factory=dict, metadata={"help": "US dollars for a million tokens, by the model's name, for backends that do not report a cost"}
+        factory=dict, metadata={"help": "of models whose cost neither the backend nor `prices` of the configuration tells, by name"}
     )
 
 
