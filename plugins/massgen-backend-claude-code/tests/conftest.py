@@ -151,7 +151,7 @@ def talking(tmp_path: Path) -> Talking:
     async def opened(*plays: Play, context: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Talk]:
         """Run a server that plays, and a backend in the test's folder that speaks with it."""
         with anyio.fail_after(60):
-            async with serving(*plays) as provider, PlainContext(folder=tmp_path, secrets={"env:K": KEY}, **(context or {})) as plain:
+            async with serving(*plays) as provider, PlainContext(**{"folder": tmp_path, "secrets": {"env:K": KEY}, **(context or {})}) as plain:
                 backend = await plain.open("backend", "claude-code", {"base_url": provider.url, "key": "env:K", **options})
                 yield Talk(backend, provider, plain)
 

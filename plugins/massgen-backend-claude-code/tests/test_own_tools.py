@@ -151,6 +151,26 @@ async def test_key_is_in_no_arguments_and_no_environment(talking: Any, say: Any,
         assert secret not in json.dumps(used)
 
 
+async def test_token_is_sent_as_one(talking: Any, say: Any) -> None:
+    """A token of `claude setup-token` is handed over as apart as a key, and sent as a token."""
+    token = "sk-ant-oat01-0a1b2c3d4e5f6071"
+    async with talking(say.text("Hm."), context={"secrets": {"env:K": token}}) as talk:
+        await talk.ask("Hello")
+        (headers,) = [asked.headers for asked in talk.provider.asked]
+
+    assert headers["authorization"] == f"Bearer {token}"
+    assert "x-api-key" not in headers
+
+
+async def test_server_without_keys(talking: Any, say: Any) -> None:
+    """A server of one's own gets no key of Anthropic's, not even by mistake."""
+    async with talking(say.text("Hm."), key="", context={"secrets": {"env:ANTHROPIC_API_KEY": say.key, "ANTHROPIC_API_KEY": say.key}}) as talk:
+        await talk.ask("Hello")
+        (headers,) = [asked.headers for asked in talk.provider.asked]
+
+    assert headers["x-api-key"] == "none"
+
+
 async def test_nothing_outlives_a_cancelled_call(talking: Any, say: Any) -> None:
     """Cancelling an answer while a command runs ends the program and the command."""
     if sys.platform != "linux":

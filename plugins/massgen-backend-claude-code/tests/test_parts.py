@@ -87,6 +87,14 @@ def test_mistake_names_its_option(options: dict[str, Any], path: str) -> None:
     assert "0123456789abcdef" not in str(caught.value)
 
 
+def test_anthropics_key_goes_to_anthropic_only() -> None:
+    """Who names another address names the key too, or none is handed over."""
+    assert ClaudeCodeConfig().reference == "ANTHROPIC_API_KEY"
+    assert ClaudeCodeConfig(base_url="https://example.org").reference == ""
+    assert ClaudeCodeConfig(base_url="https://example.org", key="env:K").reference == "env:K"
+    assert ClaudeCodeConfig(key="login").reference == ""
+
+
 def test_options_become_arguments(tmp_path: Path) -> None:
     """Each option says its word to the program."""
     options: dict[str, Any] = {

@@ -15,7 +15,7 @@ from claude_agent_sdk import Message as Said
 
 from massgen_backend_claude_code.answers import Answer, Spent, is_filtered, spent, text_of
 from massgen_backend_claude_code.catalogue import price_of
-from massgen_backend_claude_code.config import LOGIN, ClaudeCodeConfig
+from massgen_backend_claude_code.config import ClaudeCodeConfig
 from massgen_backend_claude_code.faults import Faults
 from massgen_backend_claude_code.launch import Place, launch_of
 from massgen_backend_claude_code.prompts import BACKEND, demand, prompt_of, result_of, transcript_of
@@ -56,7 +56,7 @@ class ClaudeCodeBackend:
 
     def __init__(self, config: ClaudeCodeConfig, context: Context, key: Secret | None) -> None:
         self._config, self._context, self._key = config, context, key
-        self._faults = Faults(config.key, context.redact)
+        self._faults = Faults(config.reference or config.key, context.redact)
         self._fitter = ToolFitter(Dialect(root_unions=False), backend=BACKEND, emit=context.emit)
         self._sessions: list[Session] = []
 
@@ -114,7 +114,7 @@ class ClaudeCodeBackend:
         """Return the session whose record a new process goes on with, none where there is none, and what it must be told."""
         talk = [message for message in request.messages if message.role != "system"]
         resumes, blocks = ("", ""), list[dict[str, Any]]()
-        if mark and where.holds(str(mark.get("session") or ""), is_login=self._config.key == LOGIN):
+        if mark and where.holds(str(mark.get("session") or ""), is_login=self._config.is_login):
             resumes = (str(mark["session"]), str(mark.get("last") or ""))
             later = request.messages[place:]
             # A record keeps no calls whose results it never got: they are told again with their results.
@@ -124,7 +124,7 @@ class ClaudeCodeBackend:
         elif len(talk) == 1 and talk[0].role == "user":
             blocks = await prompt_of(talk)
             last = next((each for each in reversed(earlier) if each.identifier and each.last), None) if self._config.continue_session else None
-            if last is not None and where.holds(last.identifier, is_login=self._config.key == LOGIN):
+            if last is not None and where.holds(last.identifier, is_login=self._config.is_login):
                 resumes = (last.identifier, last.last)
         else:
             blocks = await transcript_of(talk)

@@ -10,7 +10,7 @@ import attrs
 
 from massgen_core.api import ConfigProblem
 
-__all__ = ["LOGIN", "OWN_VARIABLES", "TOOLS", "ClaudeCodeConfig"]
+__all__ = ["TOOLS", "ClaudeCodeConfig"]
 
 LOGIN = "login"
 # The tools of its own that are of use to an agent without a person in front of it.
@@ -23,12 +23,14 @@ OWN_VARIABLES = frozenset(
         "ANTHROPIC_BASE_URL",
         "CLAUDE_AGENT_SDK_MCP_NO_PREFIX",
         "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
         "CLAUDE_CODE_EXTRA_BODY",
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
         "CLAUDE_CONFIG_DIR",
     }
 )
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
 _ADDRESS = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#@]*)?\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -45,7 +47,10 @@ def _positive(text: str) -> Any:
 class ClaudeCodeConfig:
     """With which key, where, with which of its own tools, and what these may do."""
 
-    key: str = _help("a reference to the key, for instance env:ANTHROPIC_API_KEY; `login`: the program's own login", "env:ANTHROPIC_API_KEY")
+    key: str = _help(
+        "a reference to a key or token, as env:MY_KEY; `login`: its own login; unset: ANTHROPIC_API_KEY at Anthropic's address, else none",
+        "",
+    )
     base_url: str = _help("the address of a server that speaks Messages; unset: Anthropic's", "")
     cwd: str = _help("the folder that it works in; unset: the agent's workspace, else a folder of the run", "")
     add_dirs: tuple[str, ...] = _help("further folders that its tools may reach", ())
@@ -70,9 +75,9 @@ class ClaudeCodeConfig:
     idle_seconds: float | None = _positive("seconds of the model's silence after which a call is given up; unset: model_idle_seconds of the run")
 
     def __attrs_post_init__(self) -> None:
-        if self.key != LOGIN and not _REFERENCE.match(self.key):
+        if self.key and self.key != LOGIN and not _REFERENCE.match(self.key):
             # The value may be a key: it must not be shown.
-            raise ConfigProblem("a key is named by a reference and never written here; for instance env:ANTHROPIC_API_KEY, or login", path="key")
+            raise ConfigProblem("a key is named by a reference and never written here; for instance env:MY_KEY, or login", path="key")
         if self.base_url and not _ADDRESS.match(self.base_url):
             raise ConfigProblem("base_url must be an address like https://example.org, without a user and a query", path="base_url")
         for name in self.env:
@@ -88,6 +93,16 @@ class ClaudeCodeConfig:
                     raise ConfigProblem(f"{tool!r} is no name of a tool", path=path)
                 if path == "tools" and not tool.isalnum():
                     raise ConfigProblem(f"`tools` takes plain names such as Bash; rules such as {tool!r} belong in allowed_tools", path=path)
+
+    @property
+    def is_login(self) -> bool:
+        """The program logs in by itself."""
+        return self.key == LOGIN
+
+    @property
+    def reference(self) -> str:
+        """The reference to the key; empty where none is handed over. Anthropic's key goes to Anthropic's address only."""
+        return "" if self.is_login else self.key or ("" if self.base_url else "ANTHROPIC_API_KEY")
 
     def _check_variable(self, name: str, path: str) -> None:
         if not _VARIABLE.match(name):

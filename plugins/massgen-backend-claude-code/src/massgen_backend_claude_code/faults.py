@@ -50,7 +50,7 @@ class Faults:
     """Makes errors of one program.
 
     Args:
-        reference: The reference to the key, for messages; never the key.
+        reference: The reference to the key, for messages; never the key. Empty where none is handed over.
         redact: Removes secrets from text.
     """
 
@@ -81,9 +81,11 @@ class Faults:
         if _TOO_LONG.search(text) or status == 413:
             return ContextTooLong(f"{said} (model {model or 'by default'})", status=status)
         if status == 402 or (status in (0, 400) and _CREDIT.search(text)):
-            return AuthenticationFailed(f"{said} The account behind {self._reference!r} has no credit left.", status=status)
+            return AuthenticationFailed(f"{said} The account behind {self._reference or 'this server'!r} has no credit left.", status=status)
         if status in (401, 403) or re.search(r"Invalid API key|Please run /login|Not logged in", text):
-            return AuthenticationFailed(f"{said} Check the key of {self._reference!r}.", status=status)
+            return AuthenticationFailed(
+                f"{said} Check the key of {self._reference!r}." if self._reference else f"{said} Name a key in the option `key`.", status=status
+            )
         if status == 429:
             return RateLimited(said, retry_after=wait, status=status)
         if status == 503 and wait is not None:

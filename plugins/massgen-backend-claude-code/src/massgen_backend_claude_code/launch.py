@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import claude_agent_sdk
 
-from massgen_backend_claude_code.config import LOGIN, ClaudeCodeConfig
+from massgen_backend_claude_code.config import ClaudeCodeConfig
 from massgen_backend_claude_code.transport import Launch
 from massgen_core.api import BadRequest, ModelRequest, Secret
 
@@ -159,7 +159,7 @@ def _flags(config: ClaudeCodeConfig, request: ModelRequest) -> Sequence[str]:
 def _environment(config: ClaudeCodeConfig, request: ModelRequest, place: Place) -> dict[str, str]:
     handed = {name: value for name, value in os.environ.items() if _HANDED_ON.fullmatch(name) or name in config.pass_env}
     made: dict[str, str] = {**handed, **_ALWAYS, "PWD": str(place.work)}
-    if config.key != LOGIN:
+    if not config.is_login:
         made["CLAUDE_CONFIG_DIR"] = str(place.state / "config")
     elif "CLAUDE_CONFIG_DIR" in os.environ:
         made["CLAUDE_CONFIG_DIR"] = os.environ["CLAUDE_CONFIG_DIR"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from massgen_backend_claude_code.config import LOGIN, ClaudeCodeConfig
-from massgen_core.api import BadRequest, Context
+from massgen_backend_claude_code.config import ClaudeCodeConfig
+from massgen_core.api import BadRequest, Context, Secret
 
 if TYPE_CHECKING:
     from massgen_backend_claude_code.backend import ClaudeCodeBackend
@@ -26,10 +26,12 @@ async def open_backend(config: ClaudeCodeConfig, context: Context) -> AsyncItera
         SecretMissing: The key is not there.
         BadRequest: The key is none.
     """
-    key = None if config.key == LOGIN else context.secret(config.key)
+    key = context.secret(config.reference) if config.reference else None
     if key is not None and not (key.reveal().isascii() and key.reveal().isprintable()):
-        raise BadRequest(f"the key of {config.key!r} holds characters that no key has; was something else pasted with it?")
+        raise BadRequest(f"the key of {config.reference!r} holds characters that no key has; was something else pasted with it?")
     module = await to_thread.run_sync(import_module, "massgen_backend_claude_code.backend")
+    if key is None and not config.is_login:
+        key = Secret("none")  # the program wants some key, whatever its server wants
     backend: ClaudeCodeBackend = module.ClaudeCodeBackend(config, context, key)
     try:
         yield backend

@@ -26,7 +26,9 @@ __all__ = ["CliTransport", "Launch"]
 LINE = 64 * 1024 * 1024  # bytes of one line, at most
 PATIENCE = 0.2  # seconds between asking the process to end and ending it
 KEPT = 4096  # bytes of what it wrote to its standard error
-KEY_VARIABLE, KEY_BY_DESCRIPTOR = "ANTHROPIC_API_KEY", "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR"
+# Variables that hold a key or a token, and those that hold the number of a descriptor to read one from.
+KEY = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR")
+TOKEN = ("CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR")
 
 
 @attrs.frozen(kw_only=True)
@@ -68,11 +70,13 @@ class CliTransport(Transport):
         launch = self._launch
         env, handed = dict(launch.env), tuple[int, ...]()
         if launch.key is not None:
+            value = launch.key.reveal()
+            plain, by_descriptor = TOKEN if value.startswith("sk-ant-oat") else KEY  # tokens come from `claude setup-token`
             if sys.platform == "win32":
-                env[KEY_VARIABLE] = launch.key.reveal()
+                env[plain] = value
             else:
-                handed = (_readable(launch.key.reveal()),)
-                env[KEY_BY_DESCRIPTOR] = str(handed[0])
+                handed = (_readable(value),)
+                env[by_descriptor] = str(handed[0])
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         try:
             self._process = await anyio.open_process(
