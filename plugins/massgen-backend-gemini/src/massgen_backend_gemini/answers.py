@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+import attrs
+
 from massgen_backend_gemini.faults import Faults
 from massgen_backend_gemini.wire import Asked
 from massgen_core.api import (
@@ -97,7 +99,8 @@ class Answer:
         # Some proxies count nothing.
         if event.usage_metadata and (usage := usage_of(event.usage_metadata)) != self._usage and usage.total:
             self._usage = usage
-            yield UsageChunk(self._spent + usage)
+            # One call with one price, whatever it was made of.
+            yield UsageChunk(attrs.evolve(self._spent + usage, unpriced=0))
 
     def end(self, message: str) -> Iterator[Chunk]:
         """Yield what is left, and the end.
