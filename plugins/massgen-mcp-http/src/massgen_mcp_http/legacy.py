@@ -106,7 +106,7 @@ class SseLink:
                 elif kind != STREAM:
                     problem = Problem(code=UNREADABLE, text=f"the server answered with {clean_line(kind, 80)}, not with a stream; check url and type")
                 else:
-                    async for data in response.aiter_raw():
+                    async for data in self.wire.unpacked(response):
                         for event in events.feed(data):
                             await self._event(event)
         except httpx2.TransportError as error:

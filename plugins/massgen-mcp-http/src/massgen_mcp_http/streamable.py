@@ -191,7 +191,7 @@ class HttpLink:
         limit = self.wire.config.body_seconds
         # Bytes that keep an event from ending are no sign of life; those between events are.
         with anyio.CancelScope() as scope:
-            async for data in response.aiter_raw():
+            async for data in self.wire.unpacked(response):
                 for event in events.feed(data):
                     await self._event(event, message, post)
                 if post is not None and post.is_answered:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import anyio
 import httpx2
 
-from massgen_core.api import Context
+from massgen_core.api import Context, clean_line
 from massgen_mcp_http.config import AuthConfig, HttpConfig
 from massgen_mcp_http.faults import HttpFault
 from massgen_mcp_http.network import CheckedBackend, PoolTransport
+from massgen_mcp_http.proxies import proxy_of
 
 __all__ = ["TooLarge", "Wire", "opened_wire", "revealed"]
 
@@ -116,7 +117,7 @@ class Wire:
 
         Raises:
             TooLarge: It is longer than `limit`.
-            HttpFault: It takes too long, or is compressed although nobody asked for that.
+            HttpFault: It takes too long, or cannot be unpacked.
             httpx2.TransportError: The connection broke.
         """
         parts, size = bytearray(), 0
@@ -129,13 +130,34 @@ class Wire:
 
     async def pieces(self, response: httpx2.Response) -> AsyncIterator[bytes]:
         """Yield the pieces of an answer, which together may take `body_seconds`."""
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise HttpFault("the server compressed its answer although it was asked not to; messages are read as they are")
         deadline = time.monotonic() + self.config.body_seconds
-        async for part in response.aiter_raw():
+        async for part in self.unpacked(response):
             yield part
             if time.monotonic() > deadline:
                 raise HttpFault(f"the server took more than {self.config.body_seconds:g} s for one answer (body_seconds)")
+
+    async def unpacked(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+        """Yield the pieces of an answer without its compression, as they come.
+
+        Raises:
+            HttpFault: It is compressed in a way that was not asked for, is damaged, or a piece of it becomes more than `max_message`.
+        """
+        ways = [way for way in response.headers.get("content-encoding", "").lower().replace(",", " ").split() if way != "identity"]
+        asked = response.request.headers.get("accept-encoding", "").lower().replace(",", " ").split()
+        if strange := next((way for way in ways if way not in asked), ""):
+            raise HttpFault(f"the server compressed its answer as {clean_line(strange, 30)}, which was not asked for")
+        taken, size, limit = 0, 0, self.config.max_message
+        try:
+            async with aclosing(response.aiter_bytes() if ways else response.aiter_raw()) as parts:
+                async for part in parts:
+                    yield part
+                    # What comes at once off the wire must not become more than a message may have.
+                    size = len(part) + (size if response.num_bytes_downloaded == taken else 0)
+                    taken = response.num_bytes_downloaded
+                    if ways and size > limit:
+                        raise TooLarge(f"a piece of the answer unpacks to more than the {limit} bytes of max_message and was not read", size=size)
+        except httpx2.DecodingError as error:
+            raise HttpFault(f"the server's answer cannot be unpacked: {clean_line(str(error), 200)}") from None
 
 
 async def _drained(response: httpx2.Response) -> None:
@@ -156,7 +178,7 @@ async def opened_wire(config: HttpConfig, context: Context) -> AsyncIterator[Wir
     Raises:
         SecretMissing: A header or the credentials name a secret that no store holds.
     """
-    headers = {"accept-encoding": "identity", "user-agent": "massgen-mcp-http/0.1"}
+    headers = {"user-agent": "massgen-mcp-http/0.1"}
     headers |= {name.lower(): revealed(value, context) for name, value in config.headers.items()}
     auth = config.auth
     if isinstance(auth, str):
@@ -164,7 +186,8 @@ async def opened_wire(config: HttpConfig, context: Context) -> AsyncIterator[Wir
     if auth is not None and auth.type == "bearer":
         headers["authorization"] = f"Bearer {revealed(auth.token, context)}"
     backend = CheckedBackend(allow_localhost=config.allow_localhost, allow_private=config.allow_private)
-    async with httpx2.AsyncClient(transport=PoolTransport(backend), headers=headers, trust_env=False) as client:
+    transport = PoolTransport(backend, proxy_of(revealed(config.proxy, context)))
+    async with httpx2.AsyncClient(transport=transport, headers=headers, trust_env=False) as client:
         if auth is not None and auth.type != "bearer":
             from massgen_mcp_http.oauth import provider  # noqa: PLC0415 - where it is used only
 
