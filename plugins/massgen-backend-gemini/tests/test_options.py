@@ -79,7 +79,7 @@ async def test_keys(secrets: dict[str, str], options: dict[str, Any], key: str, 
 async def test_keys_that_are_missing_or_broken(tmp_path: Path) -> None:
     """A missing key is named, a key that no header can carry is refused and not shown."""
     async with PlainContext(folder=tmp_path, secrets={"env:K": "AIza\nsecond"}) as context:
-        with pytest.raises(SecretMissing, match="Set GEMINI_API_KEY"):
+        with pytest.raises(SecretMissing, match=r"GEMINI_API_KEY.*GOOGLE_API_KEY"):
             async with open_backend(GeminiConfig(), context):
                 pass
         with pytest.raises(BadRequest) as caught:

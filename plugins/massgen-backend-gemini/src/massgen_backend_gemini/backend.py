@@ -77,17 +77,19 @@ def _secret(config: GeminiConfig, context: Context) -> tuple[str, str]:
     """Return the reference and the value of the key or of the credentials; empty where the machine's own are meant."""
     if config.is_vertex and not config.key:
         return config.credentials, context.secret(config.credentials).reveal() if config.credentials else ""
-    why = ""
+    missing: list[SecretMissing] = []
     for reference in (config.key,) if config.key else KEYS:
         try:
             value = context.secret(reference).reveal().strip()
-        except SecretMissing as missing:
-            why = str(missing)
+        except SecretMissing as error:
+            missing.append(error)
             continue
         if not value.isascii() or not value.isprintable():
             raise BadRequest(f"the key of {reference!r} holds characters that no header can carry; was something else pasted with it?")
         return reference, value
-    raise SecretMissing(f"{why} Set GEMINI_API_KEY, or name another reference in the option `key`.")
+    if config.key:
+        raise missing[0]
+    raise SecretMissing(f"{missing[0]} ({KEYS[1]} would do, too.)")
 
 
 class GeminiBackend:
