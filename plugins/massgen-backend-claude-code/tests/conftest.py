@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -134,15 +133,6 @@ Talking = Callable[..., AbstractAsyncContextManager[Talk]]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def quiet_sdk() -> Iterator[None]:
-    """The SDK logs what it raises, too."""
-    logger = logging.getLogger("claude_agent_sdk")
-    before, logger.disabled = logger.disabled, True
-    yield
-    logger.disabled = before
 
 
 @pytest.fixture

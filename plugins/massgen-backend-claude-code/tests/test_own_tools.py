@@ -12,8 +12,9 @@ from typing import Any
 import anyio
 import pytest
 
-from massgen_core.api import NoticeGiven, ReasoningChunk
+from massgen_core.api import NoticeGiven, Overloaded, ReasoningChunk
 from massgen_testkit.leaks import Leaks
+from massgen_testkit.protocols.messages import rejected
 
 pytestmark = pytest.mark.anyio
 
@@ -190,6 +191,23 @@ async def test_nothing_outlives_a_cancelled_call(talking: Any, say: Any) -> None
             group.cancel_scope.cancel()
         while running() or leaks.held().children - before:  # noqa: ASYNC110 - a process tells no event
             await anyio.sleep(0.01)
+
+
+async def test_repeated_call_does_not_repeat_commands(talking: Any, say: Any, tmp_path: Path) -> None:
+    """Where an answer breaks off after a command, the same call again goes on after it."""
+    log = tmp_path / "log"
+    plays = (say.calls(("b1", "Bash", {"command": f"echo once >> {log}"})), rejected(529, "Overloaded"), say.text("Done."))
+    async with talking(*plays, allowed_tools=["Bash"]) as talk:
+        with pytest.raises(Overloaded):
+            await talk.ask("Log it")
+        heard = await talk.ask()
+        shown = talk.seen_text()
+
+    assert heard.message.text == "Done."
+    assert log.read_text(encoding="utf-8") == "once\n"
+    assert f"echo once >> {log}" in shown
+    assert "The connection broke" in shown
+    assert "as a record" not in shown
 
 
 async def test_silence_of_a_running_tool_is_no_silence_of_the_model(talking: Any, say: Any) -> None:

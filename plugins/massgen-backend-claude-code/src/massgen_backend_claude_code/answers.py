@@ -109,7 +109,9 @@ class Answer:
     Attributes:
         stop: Why it is over; None as long as it is not.
         calls: Ids of calls of our tools.
+        has_worked: Tools of its own gave something back.
         is_working: Tools of its own run, so that its silence means nothing.
+        last: The last message of the program's record.
         detail: The provider's word for the end.
     """
 
@@ -119,6 +121,7 @@ class Answer:
         self.calls: list[str] = []
         self.model, self.detail, self.last = "", "", ""
         self.usage = Usage()
+        self.has_worked = False
         self._call_usage: dict[str, Any] = {}
         self._open: dict[int, _Call] = {}
         self._reason = ""
@@ -234,6 +237,7 @@ class Answer:
     def _results(self, message: UserMessage) -> Iterator[Chunk]:
         for block in message.content if isinstance(message.content, list) else ():
             if isinstance(block, ToolResultBlock) and (call := self._running.pop(block.tool_use_id, None)) is not None:
+                self.has_worked = True
                 yield self._shown(call, block)
 
     def _shown(self, call: ToolUseBlock, result: ToolResultBlock | None) -> Chunk:

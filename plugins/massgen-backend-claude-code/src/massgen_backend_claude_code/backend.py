@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -45,6 +46,9 @@ ALLOW, DENY = "allow", "deny"
 # A wait is cut into pieces, so that who limits the silence from outside sees that somebody is there while tools run.
 PULSE = 5.0
 SINCE = "What was said and done since then, as a record. Go on from its end."
+BROKEN = "The connection broke, and is back. Go on from where you are; do not repeat what is done."
+
+logging.getLogger("claude_agent_sdk").addHandler(logging.NullHandler())  # it raises what it logs, and would write to the terminal
 
 
 class ClaudeCodeBackend:
@@ -59,6 +63,8 @@ class ClaudeCodeBackend:
         self._faults = Faults(config.reference or config.key, context.redact)
         self._fitter = ToolFitter(Dialect(root_unions=False), backend=BACKEND, emit=context.emit)
         self._sessions: list[Session] = []
+        # Answers that broke off after tools of the program's own had done something: by whom and when, what was asked, and the record.
+        self._broken: dict[tuple[str, str], tuple[ModelRequest, tuple[str, str]]] = {}
 
     async def close(self) -> None:
         """End all processes."""
@@ -68,9 +74,8 @@ class ClaudeCodeBackend:
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start an answer; see the contract."""
         session = await self._session(request)
-        is_kept = False
+        answer, is_kept = Answer(session.ours, session.used, session.running), False
         try:
-            answer = Answer(session.ours, session.used, session.running)
             # A call has begun when the model's server has seen it.
             first = await self._next(session, answer, request)
             async with aclosing(self._answer(session, answer, first, request)) as chunks:
@@ -79,6 +84,8 @@ class ClaudeCodeBackend:
         finally:
             if not is_kept:
                 await self._end([session])
+                if answer.has_worked:
+                    self._broken[session.agent, session.turn] = request, (session.identifier, answer.last)
 
     # Which session
 
@@ -105,7 +112,12 @@ class ClaudeCodeBackend:
         where = Place.of(self._config, folder=self._context.folder, workspace=self._context.workspace, agent=agent)
         # Turn 0 is a question beside the conversation; it ends nothing. A process writes its record when it ends.
         await self._end(earlier)
-        resumes, blocks = await self._resumed(request, place, mark, where, earlier)
+        before, record = self._broken.pop((agent, turn), (None, ("", "")))
+        if before is not None and before.messages == request.messages and where.holds(record[0], is_login=self._config.is_login):
+            # The same call again: what its tools have done must not be done twice.
+            resumes, blocks = record, [{"type": "text", "text": BROKEN}, *demand(request)]
+        else:
+            resumes, blocks = await self._resumed(request, place, mark, where, earlier)
         return await self._begun(request, where, resumes, blocks, agent=agent, turn=turn)
 
     async def _resumed(
@@ -194,15 +206,15 @@ class ClaudeCodeBackend:
         if price is not None:
             answer.usage = attrs.evolve(answer.usage, cost=price.of(answer.usage))
             yield UsageChunk(answer.usage)
-        if answer.stop in ("stop", "tools"):
+        if answer.stop in ("stop", "tools", "length"):
             session.mark, session.last = uuid4().hex, answer.last or session.last
             item = {"type": "mark", "answer": session.mark, "session": session.identifier, "last": session.last}
             yield ItemChunk(ProviderItem(backend=BACKEND, item=item))
             session.open = tuple(answer.calls) if answer.stop == "tools" else ()
             if answer.stop == "tools" and session.used is not None:
                 session.used += Spent(tokens=attrs.evolve(answer.usage, cost=None), cost=answer.usage.cost or 0.0)
-            # A question beside the conversation is never gone on with.
-            session.is_busy = session.turn == "0" and answer.stop == "stop"
+            # A question beside the conversation is never gone on with; a cut answer is, but the program would try to mend it by itself.
+            session.is_busy = answer.stop == "length" or (session.turn == "0" and answer.stop == "stop")
         yield StopChunk(answer.stop, answer.model, answer.detail)
 
     async def _next(self, session: Session, answer: Answer, request: ModelRequest) -> Said:
@@ -264,8 +276,9 @@ class ClaudeCodeBackend:
                 agent=agent,
             )
             reply = await self._context.ask(question)
-        if reply == ALLOW:
-            return ""
+            if reply == ALLOW:
+                self._context.emit(NoticeGiven(level="info", text=f"a person allowed a call of {tool} of Claude Code", agent=agent))
+                return ""
         self._context.emit(NoticeGiven(level="warning", text=f"{tool} of Claude Code was denied; allowed_tools can allow it", agent=agent))
         return f"{tool} is not permitted here; go on without it"
 

@@ -10,11 +10,12 @@ import attrs
 
 from massgen_core.api import ConfigProblem
 
-__all__ = ["TOOLS", "ClaudeCodeConfig"]
+__all__ = ["OWN_FIELDS", "TOOLS", "ClaudeCodeConfig"]
 
 LOGIN = "login"
 # The tools of its own that are of use to an agent without a person in front of it.
 TOOLS = ("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebFetch", "WebSearch", "Write")
+OWN_FIELDS = ("messages", "model", "stream", "system", "tools")  # of a request to the model
 # What the backend itself must say to the program.
 OWN_VARIABLES = frozenset(
     {
@@ -84,7 +85,7 @@ class ClaudeCodeConfig:
             self._check_variable(name, "env")
         for name in self.pass_env:
             self._check_variable(name, "pass_env")
-        for name in ("messages", "model", "stream", "system", "tools"):
+        for name in OWN_FIELDS:
             if name in self.extra_body:
                 raise ConfigProblem(f"{name!r} is said by Claude Code itself and cannot be replaced", path="extra_body")
         for path in ("tools", "allowed_tools", "disallowed_tools"):

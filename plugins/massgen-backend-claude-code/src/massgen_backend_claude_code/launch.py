@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import claude_agent_sdk
 
-from massgen_backend_claude_code.config import ClaudeCodeConfig
+from massgen_backend_claude_code.config import OWN_FIELDS, ClaudeCodeConfig
 from massgen_backend_claude_code.transport import Launch
 from massgen_core.api import BadRequest, ModelRequest, Secret
 
@@ -112,6 +112,9 @@ def _check(request: ModelRequest) -> None:
             raise BadRequest(f"Claude Code takes no {name}; leave `sampling.{name}` of this agent out")
     if sampling.stop:
         raise BadRequest("Claude Code takes no stop texts; leave `sampling.stop` of this agent out")
+    for name in OWN_FIELDS:
+        if name in request.options:
+            raise BadRequest(f"the option {name!r} is said by Claude Code itself and cannot be replaced")
     if request.response_schema is not None:
         raise BadRequest("Claude Code is not asked for text that obeys a schema; choose another backend for this agent")
 
