@@ -111,7 +111,7 @@ def test_signatures_go_round_with_tools_of_a_server(tmp_path: Path) -> None:
 
 
 def test_search_before_tools(tmp_path: Path) -> None:
-    """A model that takes hosted tools or functions searches first, then calls an MCP tool; the journal has one call, with all its tokens and their cost."""
+    """A model that cannot mix tools searches first, then calls an MCP tool; the journal has one call, with all its tokens and their cost."""
     told: dict[str, Any] = {"finish": "STOP", "modelVersion": "gemini-2.5-flash", "usageMetadata": {"promptTokenCount": 100}}
     searched = (gemini_event({"text": "It is Paris."}), gemini_event(candidate={"groundingMetadata": FOUND}, **told))
     call = gemini_event({"functionCall": {"name": "mcp__peer__act", "args": {"do": "echo"}}}, **told)
