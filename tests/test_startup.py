@@ -69,6 +69,18 @@ def test_listing_imports_no_plugin_and_nothing_heavy(arguments: tuple[str, ...],
     assert len(modules) <= budget, sorted(modules)
 
 
+def test_help_of_a_group_says_what_each_of_its_commands_does() -> None:
+    """Commands of one distribution have summaries of their own there; their hook modules are imported for that, and nothing that does the work."""
+    modules = modules_of("mcp", "--help")
+    shown = subprocess.run([str(MASSGEN), "mcp", "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert "list the configured servers with their state" in shown
+    assert "call a tool of a server" in shown
+    assert "[massgen-mcp-client]" not in shown
+    assert {name for name in modules if "massgen_mcp_client.commands" in name or "massgen_mcp_log.commands" in name} == set()
+    assert {name for name in HEAVY if name in modules} <= {"cattrs"}
+
+
 def test_help_costs_little_cpu() -> None:
     """`massgen --help` takes at most 100 ms of CPU more than an interpreter that does nothing."""
     measured = []

@@ -120,3 +120,11 @@ def test_a_reference_within_a_reference_is_refused() -> None:
     Document.of("", "x").expanded("${A:-${B}}", {"B": "b"}, problems)
 
     assert "begins a reference such as ${NAME} or ${NAME:-instead}" in str(problems[0])
+
+
+def test_what_other_formats_write_for_a_folder_is_explained() -> None:
+    """`${cwd}` is a variable here like any other; whoever means the agent's folder is told how to write it."""
+    problems: list[ConfigProblem] = []
+    Document.of({}, "config.toml").expanded({"args": ["--root=${cwd}", "${workspaceFolder}"]}, {}, problems)
+
+    assert ["write {workspace} where an option takes the agent's folder" in problem.message for problem in problems] == [True, True]
