@@ -43,14 +43,15 @@ def vector() -> Vector:
 def walls(*, read: Sequence[str], write: Sequence[str], network: bool) -> Mapping[str, Any]:
     """Return the walls that the supervisor puts up.
 
-    Without the network no socket can be made at all: one of the UNIX kind would reach services of this machine through their files.
+    Landlock does not see changes of modes and owners, so nobody may make any. Without the network no socket can be made at all: one of the UNIX
+    kind would reach services of this machine through their files.
     """
     _, base = interpreter()
     settings = [f"/etc/{name}" for name in (*SETTINGS, "group", "passwd")] + (["/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"] * network)
     return {
         "read": ["/usr", *SYSTEM, base, *settings, *read],
         "write": [*(f"/dev/{name}" for name in ("full", "null", "random", "urandom", "zero")), *write],
-        "filter": seccomp.program(seccomp.FAMILIES if network else ()),
+        "filter": seccomp.program(seccomp.FAMILIES if network else (), changes=False),
     }
 
 

@@ -135,6 +135,10 @@ class Cell:
         with suppress(OSError):
             self._socket.send(b"kill")
 
+    def drop(self) -> None:
+        """Kill the supervisor itself."""
+        self._popen.kill()
+
     def close(self) -> None:
         """End what is left, and give everything back."""
         anyio.notify_closing(self._socket)

@@ -176,15 +176,16 @@ class Running:
         self._fed.set()
 
     async def watch(self, seconds: float | None) -> None:
-        """Note its end, which comes after `seconds` at the latest."""
+        """Note its end, which comes after `seconds` at the latest; whoever cancels that has to wait for `end`."""
         try:
-            told = None
-            with anyio.move_on_after(seconds):
-                told = await self._cell.result()
-            if told is None:
-                self._stop("timed_out")
-                told = await self._cell.result()
-            self._result = self._made(*told)
+            with anyio.CancelScope(shield=True):
+                told = None
+                with anyio.move_on_after(seconds):
+                    told = await self._cell.result()
+                if told is None:
+                    self._stop("timed_out")
+                    told = await self._cell.result()
+                self._result = self._made(*told)
         except SandboxLost as error:
             self._lost = error
         finally:
@@ -218,4 +219,7 @@ class Running:
         """Kill what is left; call it shielded from cancellation."""
         if not self._ended.is_set():
             await self.kill()
+        if not self._ended.is_set():  # its supervisor does not answer
+            self._cell.drop()
+            await self._ended.wait()
         self._pipes.close()

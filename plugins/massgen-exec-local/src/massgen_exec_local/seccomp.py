@@ -62,13 +62,36 @@ CALLS: dict[str, tuple[int | None, int | None]] = {
     "userfaultfd": (323, 282),
     "vhangup": (153, 58),
 }
+# What Landlock does not see: whose files are, their modes and attributes, their times by their paths.
+CHANGES: dict[str, tuple[int | None, int | None]] = {
+    "chmod": (90, None),
+    "chown": (92, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "fremovexattr": (199, 16),
+    "fsetxattr": (190, 7),
+    "futimesat": (261, None),
+    "lchown": (94, None),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "removexattrat": (466, 466),
+    "setxattr": (188, 5),
+    "setxattrat": (463, 463),
+    "utime": (132, None),
+    "utimes": (235, None),
+}
+UTIMENSAT = (280, 88)
 CLONE, CLONE3, SOCKET = (56, 220), (435, 435), (41, 198)
 _NEW_NAMESPACES = 0x7E020000
 FAMILIES = (1, 2, 10, 16)  # UNIX, IPv4, IPv6, netlink
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 
 
@@ -85,20 +108,25 @@ def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("<HBBI", code, yes, no, value)
 
 
-def program(families: Sequence[int] = FAMILIES, architecture: str = "") -> bytes:
+def program(families: Sequence[int] = FAMILIES, *, changes: bool = True, architecture: str = "") -> bytes:
     """Return the filter, eight bytes an instruction.
 
     Args:
         families: The kinds of sockets that may be made; none at all where it is empty.
+        changes: Modes, owners, attributes and times of files may be changed.
         architecture: As `platform.machine` names it; empty: this machine's.
     """
     index, audit = _ARCHITECTURES[architecture or platform.machine()]
     steps = [_step(_LOAD, _ARCHITECTURE), _step(_EQUAL, audit, 1, 0), _step(_RETURN, _KILL), _step(_LOAD, _NUMBER)]
     if index == 0:  # calls of the x32 ABI have numbers of their own
         steps += [_step(_AT_LEAST, 0x40000000, 0, 1), _step(_RETURN, _fail(errno.EPERM))]
-    for numbers in CALLS.values():
+    for numbers in (*CALLS.values(), *(() if changes else CHANGES.values())):
         if (number := numbers[index]) is not None:
             steps += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _fail(errno.EPERM))]
+    if not changes:  # of an open file it passes: there is no path then
+        steps += [_step(_EQUAL, UTIMENSAT[index], 0, 5), _step(_LOAD, _SECOND_ARGUMENT), _step(_EQUAL, 0, 0, 2)]
+        steps += [_step(_LOAD, _SECOND_ARGUMENT + 4), _step(_EQUAL, 0, 1, 0), _step(_RETURN, _fail(errno.EPERM))]
+        steps += [_step(_LOAD, _NUMBER)]
     # Its flags are behind a pointer; libraries fall back to clone, whose flags can be looked at.
     steps += [_step(_EQUAL, CLONE3[index], 0, 1), _step(_RETURN, _fail(errno.ENOSYS))]
     steps += [_step(_EQUAL, CLONE[index], 0, 4), _step(_LOAD, _FIRST_ARGUMENT), _step(_ANY_BIT, _NEW_NAMESPACES, 0, 1)]

@@ -6,22 +6,26 @@ a result goes out, and any other word, or the other end's death, is the order to
 
 from __future__ import annotations
 
+import _socket  # the standard modules over it, and over signals and types, cost half of the start
 import ctypes
 import marshal
 import os
 import resource
 import select
-import signal
-import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 PDEATHSIG, DUMPABLE, SUBREAPER = 1, 4, 36
+KILL, PIPE, FILE_SIZE = 9, 13, 25
+DEFAULT = 0
 SIZE = 65536
+REAP_SECONDS = 0.5
 
 
 def prctl(option: int, value: int) -> None:
@@ -52,7 +56,7 @@ def become(job: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
     told, stage = streams[3], "limits"
     try:
         os.setsid()
-        prctl(PDEATHSIG, signal.SIGKILL)
+        prctl(PDEATHSIG, KILL)
         for number, stream in enumerate(streams[:3]):
             os.dup2(stream, number)
         for name, value in job["limits"].items():
@@ -60,8 +64,8 @@ def become(job: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
             resource.setrlimit(limit, (value, value))
             if resource.getrlimit(limit) != (value, value):
                 raise OSError(0, f"{name} does not hold")
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        for number in (PIPE, FILE_SIZE):  # ignored by this interpreter, and what is ignored is inherited
+            _LIBC.signal(number, ctypes.c_void_p(DEFAULT))
         stage = "walls"
         if job["walls"] is not None:
             import landlock  # type: ignore[import-not-found] # noqa: PLC0415 - its plain name, for it is on the path there
@@ -106,33 +110,24 @@ def reap(pid: int, status: int | None) -> tuple[bool, int | None]:
 
 def kill_all() -> None:
     """Kill everything below this process."""
-    if os.getpid() == 1:
-        with suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        return
-    for pid in descendants(os.getpid()):
+    for pid in [-1] if os.getpid() == 1 else descendants(os.getpid()):
         try:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, KILL)
         except ProcessLookupError:
             continue
 
 
-def supervise(pid: int, control: socket.socket) -> int | None:
+def supervise(pid: int, control: int) -> int | None:
     """Wait for the command's end, or for the order to end it; return its status when nothing is left of it."""
-    woken, wake = os.pipe()
-    os.set_blocking(woken, False)
-    os.set_blocking(wake, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    ending = os.pidfd_open(pid)
     status: int | None = None
     while True:
         is_left, status = reap(pid, status)
         if status is not None or not is_left:
             break
-        if control.fileno() in select.select([control.fileno(), woken], [], [])[0]:
+        # Now and then whoever else has ended is collected: what is not counts as a process.
+        if control in select.select([control, ending], [], [], REAP_SECONDS)[0]:
             break
-        with suppress(BlockingIOError):
-            os.read(woken, SIZE)
     while is_left:
         kill_all()
         is_left, status = reap(pid, status)
@@ -156,7 +151,7 @@ def look() -> dict[str, Any]:
         "filter": state.get("Seccomp") == "2",
         "namespaces": os.waitpid(pid, 0)[1] == 0,
         "settings": os.access("/proc/sys/kernel/core_pattern", os.W_OK),
-        "interfaces": [name for _, name in socket.if_nameindex()],
+        "interfaces": [name for _, name in _socket.if_nameindex()],
         "processes": sum(name.isdigit() for name in os.listdir("/proc")),
     }
 
@@ -166,18 +161,21 @@ def main() -> None:
     with open("/dev/null", "r+b", buffering=0) as nothing:
         for number in range(3):
             os.dup2(nothing.fileno(), number)
-    control = socket.socket(fileno=int(sys.argv[1]))
-    control.set_inheritable(False)
+    control = int(sys.argv[1])
+    os.set_inheritable(control, False)
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, control)
     prctl(DUMPABLE, 0)
     prctl(SUBREAPER, 1)
-    control.send(b"ready")
+    channel.send(b"ready")
     while True:
-        word, descriptors, _, _ = socket.recv_fds(control, SIZE, 4)
+        word, extras, _, _ = channel.recvmsg(SIZE, _socket.CMSG_SPACE(16))
         if word != b"look":
             break
-        control.send(marshal.dumps(look()))
+        channel.send(marshal.dumps(look()))
     if word != b"job":
         os._exit(0)
+    given = extras[0][2]
+    descriptors = [int.from_bytes(given[at : at + 4], sys.byteorder) for at in range(0, 16, 4)]
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     with os.fdopen(descriptors[0], "rb") as file:
@@ -186,5 +184,5 @@ def main() -> None:
     pid, failure = spawn(job, descriptors[1:])
     status = supervise(pid, control)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    control.send(marshal.dumps((status, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, failure)))
+    channel.send(marshal.dumps((status, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, failure)))
     os._exit(0)
