@@ -137,6 +137,7 @@ from massgen_core.execution import (
     NetworkPolicy,
     Process,
 )
+from massgen_core.figures import Figures, ModelFigures
 from massgen_core.fingerprint import canonical_request, fingerprint
 from massgen_core.hookspecs import hookimpl, hookspec
 from massgen_core.links import Link, LinkReport, McpCall
@@ -246,6 +247,7 @@ __all__ = [
     "ExecutorFault",
     "ExecutorSpec",
     "ExecutorUnavailable",
+    "Figures",
     "File",
     "Finish",
     "Image",
@@ -273,6 +275,7 @@ __all__ = [
     "ModelAnswered",
     "ModelCall",
     "ModelFailed",
+    "ModelFigures",
     "ModelInfo",
     "ModelMissing",
     "ModelRequest",

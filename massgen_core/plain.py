@@ -35,6 +35,8 @@ from massgen_core.events import (
     VotesCleared,
     WinnerChosen,
 )
+from massgen_core.figures import Figures
+from massgen_core.prices import cost_text
 from massgen_core.terminal import clean, clean_line
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def _started(event: RunStarted) -> str:
 
 def _ended(event: RunEnded) -> str:
     usage = event.usage
-    cost = "" if usage.cost is None else f", ${usage.cost:.4f}"
+    cost = f", {text}" if (text := cost_text(usage)) else ""
     reason = f": {event.reason}" if event.reason else ""
     return f"run ended, {event.status}{reason} ({event.seconds:.1f} s, {_count(usage.total, 'token')}{cost})"
 
@@ -120,16 +122,21 @@ class PlainDisplay:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._began: float | None = None
+        self._figures = Figures()
         self._asking: anyio.Lock | None = None
 
     def write(self, records: Sequence[Record]) -> None:
-        """Write the records' lines, each with the seconds since the run's first record."""
+        """Write the records' lines, each with the seconds since the run's first record; at the end what each agent's models used."""
         lines = []
         for record in records:
             if self._began is None:
                 self._began = record.at
+            self._figures.take(record.event)
             if text := describe(record.event):
                 lines.append(f"{record.at - self._began:7.1f}s  {text}\n")
+            if isinstance(record.event, RunEnded):
+                rows = [(clean_line(f"{row.agent} {row.model}", 60), ", ".join(row.words)) for row in self._figures.rows]
+                lines += [f"          {name}: {words}\n" for name, words in rows]
         if lines:
             self._show("".join(lines))
 

@@ -26,9 +26,13 @@ PAGES = {
     "executors": ("The contract of executors", ("execution",)),
     "messages": ("Messages", ("messages", "chunks", "rates")),
     "events": ("Events", ("events/base", "events/run", "events/turns", "events/answers", "events/calls")),
+    "dialects": ("Schemas for providers", ("dialects/dialect", "dialects/fitting")),
     "errors": ("Errors", ("errors",)),
     "safety": ("Verdicts and secrets", ("safety", "secrets")),
-    "helpers": ("What the kernel lends to plugins", ("terminal", "plain", "reading", "credentials", "addresses", "beneath", "fingerprint")),
+    "helpers": (
+        "What the kernel lends to plugins",
+        ("figures", "terminal", "plain", "reading", "credentials", "addresses", "beneath", "fingerprint"),
+    ),
 }
 
 

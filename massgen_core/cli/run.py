@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from massgen_core.config.sections import RunConfig
     from massgen_core.contracts import Display
     from massgen_core.coordination import Outcome
+    from massgen_core.figures import ModelFigures
     from massgen_core.plugins.manager import Plugins
     from massgen_core.runtime.run import Job
 
@@ -37,6 +38,7 @@ class Finished:
     folder: Path
     usage: Usage
     seconds: float
+    models: tuple[ModelFigures, ...] = ()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -120,12 +122,19 @@ def finished(job: Job) -> Finished:
     """Conduct a job in an event loop of its own."""
     import anyio  # noqa: PLC0415
 
-    from massgen_core.events import RunEnded  # noqa: PLC0415
+    from massgen_core.events import Event, RunEnded  # noqa: PLC0415
+    from massgen_core.figures import Figures  # noqa: PLC0415
 
-    ended: list[RunEnded] = []
-    outcome = anyio.run(partial(job.conduct, seen=lambda event: ended.append(event) if isinstance(event, RunEnded) else None))
-    last = ended[-1] if ended else None
-    return Finished(outcome=outcome, folder=job.folder, usage=last.usage if last else Usage(), seconds=last.seconds if last else 0.0)
+    figures, ended = Figures(record.event for record in job.earlier), list[RunEnded]()
+
+    def seen(event: Event) -> None:
+        figures.take(event)
+        if isinstance(event, RunEnded):
+            ended.append(event)
+
+    outcome = anyio.run(partial(job.conduct, seen=seen))
+    usage, seconds = (ended[-1].usage, ended[-1].seconds) if ended else (Usage(), 0.0)
+    return Finished(outcome=outcome, folder=job.folder, usage=usage, seconds=seconds, models=figures.rows)
 
 
 def open_display(name: str | None, config: RunConfig, plugins: Plugins) -> Display:
@@ -175,6 +184,18 @@ def _plain(result: Finished) -> dict[str, object]:
         "reasons": dict(outcome.reasons),
         "seconds": round(result.seconds, 3),
         "usage": attrs.asdict(result.usage),
+        "models": [
+            {
+                "agent": row.agent,
+                "model": row.model,
+                "calls": row.calls,
+                "failures": row.failures,
+                "usage": attrs.asdict(row.usage),
+                "first_token_seconds": row.first,
+                "tokens_per_second": row.rate,
+            }
+            for row in result.models
+        ],
     }
 
 

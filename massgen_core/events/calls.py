@@ -61,8 +61,9 @@ class ModelAnswered(Event):
 
     Attributes:
         message: The whole answer, provider items included.
-        seconds: From the request to the end.
-        first: Seconds to the first chunk.
+        seconds: From the request to the end, failed attempts and waiting between them included.
+        first: Seconds from the attempt that succeeded to its first chunk; 0 where nothing streamed.
+        writing: Seconds from its first chunk to its end.
         is_cached: The answer came from a cache and cost nothing.
         limits: The provider's limits, as it told them with the answer.
     """
@@ -77,6 +78,7 @@ class ModelAnswered(Event):
     model: str = ""
     seconds: float = 0.0
     first: float = 0.0
+    writing: float = 0.0
     is_cached: bool = False
     limits: RateLimits | None = None
 

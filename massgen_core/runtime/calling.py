@@ -57,7 +57,7 @@ class Call:
         agent.calls += 1
         self._agent, self._turn, self._number = agent, turn, agent.calls
         self._emit, self._idle_seconds, self._is_streamed = emit, idle_seconds, is_streamed
-        self._began, self._first = 0.0, 0.0
+        self._began, self._tried, self._first = 0.0, 0.0, 0.0
         self._assembly: Assembly | None = None
 
     def requested(self, model: str) -> ModelRequested:
@@ -80,6 +80,7 @@ class Call:
         self._began = anyio.current_time()
         call = ModelCall(request=request, agent=name, turn=self._turn, backend=self._agent.config.backend.type, emit=self._emit)
         answer: ModelAnswer = await chain(self._agent.middlewares, self._attempt)(call)
+        now = anyio.current_time()
         return ModelAnswered(
             agent=name,
             turn=self._turn,
@@ -88,8 +89,9 @@ class Call:
             stop=answer.stop,
             usage=answer.usage,
             model=answer.model or request.model,
-            seconds=anyio.current_time() - self._began,
+            seconds=now - self._began,
             first=self._first,
+            writing=now - self._tried - self._first if self._first else 0.0,
             is_cached=answer.is_cached,
             limits=answer.limits,
         )
@@ -98,6 +100,7 @@ class Call:
         assembly = self._assembly = Assembly(f"call_{self._turn}_{self._number}")
         text, reasoning, arguments = list[str](), list[str](), list[str]()
         patience = self._idle_seconds * (1 + SLACK)
+        self._tried, self._first = anyio.current_time(), 0.0
 
         def waits() -> None:
             now = anyio.current_time()
@@ -144,7 +147,7 @@ class Call:
             raise
 
     def _tell(self, text: str, reasoning: str, arguments: str, now: float) -> None:
-        self._first = self._first or now - self._began
+        self._first = self._first or now - self._tried
         if self._is_streamed:
             agent = self._agent.config.name
             self._emit(ModelStreamed(agent=agent, turn=self._turn, call=self._number, text=text, reasoning=reasoning, arguments=arguments))

@@ -58,6 +58,9 @@ def test_calls_cost_what_the_prices_say(folder: Path) -> None:
     (answered,) = events(folder, "model.answered")
     assert answered["usage"]["cost"] == pytest.approx(0.01)
     assert json.loads(done.stdout)["usage"]["cost"] == pytest.approx(0.01)
+    (row,) = json.loads(done.stdout)["models"]
+    assert (row["agent"], row["model"], row["calls"], row["usage"]["cost"]) == ("ada", "acme-large-2026-01-31", 1, pytest.approx(0.01))
+    assert row["first_token_seconds"] is None or row["first_token_seconds"] > 0
     assert "$0.0100" in massgen(folder, "show").stdout
 
 
@@ -66,7 +69,8 @@ def test_an_unknown_cost_is_said_to_be_unknown(folder: Path) -> None:
     done = ran(folder, "")
 
     assert json.loads(done.stdout)["usage"]["cost"] is None
-    assert "unknown" in massgen(folder, "show").stdout
+    assert "cost unknown" in massgen(folder, "show").stdout
+    assert "cost unknown" in massgen(folder, "run", "x", "--config", "config.yaml").stderr
 
 
 @pytest.mark.parametrize("limit", ["limits: {money: 0.025}", "middlewares: [{type: budget, money: 0.025}]"])

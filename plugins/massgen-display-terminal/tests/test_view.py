@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -14,12 +15,15 @@ from massgen_core.api import (
     AgentLeft,
     AgentStateChanged,
     AnswerGiven,
+    Message,
+    ModelAnswered,
     ModelStreamed,
     NoticeGiven,
     Record,
     RunEnded,
     RunStarted,
     TurnStarted,
+    Usage,
     VoteCast,
     WinnerChosen,
     clean,
@@ -125,7 +129,7 @@ def test_the_summary_says_who_won_and_why(story: Make) -> None:
         "  anna → ben   names the in-place variant and its price",
         "  ben  → anna  complete, and right about memory",
         "  carl → ben   the only one that answers both halves",
-        "  23.4s · 4 model calls · 900 tokens · run 20261120-0915-k7",
+        "  23.4s · 4 model calls · 900 tokens · cost unknown · run 20261120-0915-k7",
         "",
     ]
 
@@ -190,3 +194,13 @@ def test_colours_can_be_turned_off(story: Make, monkeypatch: pytest.MonkeyPatch)
     assert re.findall(r"\x1b\[[0-9;]*3[1-6]m", colored)
     assert not re.findall(r"\x1b\[[0-9;]*[349][0-7]m", plain)
     assert "\x1b[1m" in plain
+
+
+def test_the_summary_says_how_quick_models_were(story: Make) -> None:
+    """A model that streamed has a line of its own: seconds to its first token and tokens a second."""
+    told = story().begin().ask()
+    answer = ModelAnswered(agent="ben", turn=1, call=1, message=Message.of("assistant", "x"), stop="stop", model="acme", first=1.2, writing=1.8)
+    told.tell(evolve(answer, usage=Usage(output=90, cost=0.5)))
+    lines = [" ".join(line.plain.split()) for line in summary(board_of(told.end()), width=120)]
+
+    assert "ben acme 1 call · 90 tokens · $0.5000 · first token 1.2 s · 50 tokens/s" in lines

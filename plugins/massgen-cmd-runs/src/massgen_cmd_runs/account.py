@@ -15,6 +15,7 @@ from massgen_core.api import (
     DecisionMade,
     Event,
     EventsDropped,
+    Figures,
     LimitReached,
     MemoryRecalled,
     ModelAnswered,
@@ -131,6 +132,7 @@ class Account:
     winner: WinnerChosen | None = None
     presented: str = ""
     ended: RunEnded | None = None
+    figures: Figures = attrs.field(factory=Figures, repr=False)
 
     @property
     def usage(self) -> Usage:
@@ -142,6 +144,7 @@ class Account:
         if self.started is None:
             self.at = record.at
         self.last = record.at - self.at
+        self.figures.take(event)
         handle = _HANDLERS.get(type(event))
         if handle:
             handle(self, event)

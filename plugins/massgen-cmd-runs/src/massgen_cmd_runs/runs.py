@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from massgen_cmd_runs.digest import STATUSES, Digest, digest
-from massgen_cmd_runs.text import clock, cost, fitted, table, when
+from massgen_cmd_runs.text import clock, dollars, fitted, table, when
 from massgen_core.api import App, MassGenError, UsageProblem, clean, clean_line
 
 __all__ = ["Runs"]
@@ -90,7 +90,7 @@ def _print(app: App, found: list[Digest]) -> None:
             clean_line(brief.winner, 20),
             clock(brief.seconds),
             "" if brief.tokens is None else f"{brief.tokens:,}",
-            cost(brief.cost),
+            dollars(brief.cost),
             clean_line(clean(brief.question[:4000]).strip().partition("\n")[0], 300),
         )
         for brief in found

@@ -120,7 +120,7 @@ def _head(account: Account, folder: Path, status: str) -> Iterator[str]:
     usage = account.usage
     seconds = account.ended.seconds if account.ended else account.last
     figures = (status, clock(seconds), count(sum(member.calls for member in account.members.values()), "model call"))
-    yield " · ".join(part for part in (f"run {folder.name}", *figures, count(usage.total, "token"), cost(usage.cost)) if part)
+    yield " · ".join(part for part in (f"run {folder.name}", *figures, count(usage.total, "token"), cost(usage)) if part)
     phases = ", ".join(f"{clean_line(name, 30)} {clock(spent)}" for name, spent in account.phases)
     yield f"{when(account.at)} · strategy {clean_line(account.started.strategy, 60)}, seed {account.started.seed}" + (
         f" · {phases}" if phases else ""
@@ -160,7 +160,8 @@ def _votes(votes: list[Vote]) -> Iterator[str]:
 
 
 def _members(account: Account) -> Iterator[str]:
-    heads = ("NAME", "BACKEND", "MODEL", "TURNS", "CALLS", "TOOLS", "TOKENS", "COST", "TIME", "OUT")
+    heads = ("NAME", "BACKEND", "MODEL", "TURNS", "CALLS", "TOOLS", "TOKENS", "COST", "FIRST", "TOKENS/S", "TIME", "OUT")
+    every = [(member, account.figures.of(member.name)) for member in account.members.values()]
     rows = [
         (
             clean_line(member.name, 40),
@@ -170,19 +171,26 @@ def _members(account: Account) -> Iterator[str]:
             str(member.calls),
             str(member.tools or ""),
             f"{member.usage.total:,}",
-            cost(member.usage.cost),
+            cost(member.usage),
+            clock(figures.first),
+            f"{figures.rate:.0f}" if figures.rate is not None else "",
             clock(member.seconds),
             clean_line(member.left, 200),
         )
-        for member in account.members.values()
+        for member, figures in every
     ]
-    return table(heads, rows, right=(3, 4, 5, 6, 7, 8))
+    yield from table(heads, rows, right=(3, 4, 5, 6, 7, 8, 9, 10))
+    models = [row for row in account.figures.rows if row.model]
+    if len({row.agent for row in models}) < len(models):  # an agent had several models: which one was slow, which one dear
+        yield ""
+        yield from table(("", "", ""), [(clean_line(row.agent, 40), clean_line(row.model, 60), ", ".join(row.words)) for row in models])
 
 
 def _one_agent(account: Account, member: Member, layout: _Layout) -> Iterator[str]:
     yield from (line for line in table(("", "", "", "", ""), [(member.name, member.backend, member.model, "", "")]) if line.strip())
-    spent = (count(member.turns, "turn"), count(member.calls, "model call"), count(member.usage.total, "token"), cost(member.usage.cost))
+    spent = (count(member.turns, "turn"), count(member.calls, "model call"), count(member.usage.total, "token"), cost(member.usage))
     yield " · ".join(part for part in (*spent, clock(member.seconds)) if part)
+    yield from (f"{clean_line(row.model, 60)}: {', '.join(row.words)}" for row in account.figures.rows if row.agent == member.name and row.model)
     for answer in account.answers:
         if answer.agent == member.name:
             yield from ("", f"Answer {answer.number}, at {clock(answer.at)}")
@@ -224,6 +232,19 @@ def _data(account: Account, folder: Path, status: str, agent: str | None) -> dic
         "usage": plain(account.usage),
         "phases": [{"phase": name, "seconds": seconds} for name, seconds in account.phases],
         "agents": [plain(member) for member in account.members.values() if is_meant(member.name)],
+        "models": [
+            {
+                "agent": row.agent,
+                "model": row.model,
+                "calls": row.calls,
+                "failures": row.failures,
+                "usage": plain(row.usage),
+                "first_token_seconds": row.first,
+                "tokens_per_second": row.rate,
+            }
+            for row in account.figures.rows
+            if is_meant(row.agent)
+        ],
         "answers": [plain(answer) for answer in account.answers if is_meant(answer.agent)],
         "votes": [plain(vote) for vote in account.votes if is_meant(vote.voter)],
         "steps": [plain(step) for step in account.steps if is_meant(step.agent)],

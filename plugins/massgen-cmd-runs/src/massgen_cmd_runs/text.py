@@ -6,7 +6,9 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["clock", "cost", "count", "fitted", "table", "when"]
+from massgen_core.api import Usage
+
+__all__ = ["clock", "cost", "count", "dollars", "fitted", "table", "when"]
 
 
 def when(at: float) -> str:
@@ -29,11 +31,18 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def cost(dollars: float | None) -> str:
-    """Return US dollars; empty where no price is known."""
-    if dollars is None:
+def cost(usage: Usage) -> str:
+    """Return US dollars; `unknown` where tokens have no known price, `at least` before a sum of which a part has none."""
+    if usage.cost is None:
+        return "cost unknown" if usage.total else ""
+    return f"{'at least ' if usage.unpriced else ''}{dollars(usage.cost)}"
+
+
+def dollars(amount: float | None) -> str:
+    """Return US dollars; empty where they are not known."""
+    if amount is None:
         return ""
-    return f"${dollars:.4f}" if dollars < 1 else f"${dollars:,.2f}"
+    return f"${amount:.4f}" if amount < 1 else f"${amount:,.2f}"
 
 
 def fitted(text: str, width: int) -> str:

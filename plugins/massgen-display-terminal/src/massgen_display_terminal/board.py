@@ -15,6 +15,7 @@ from massgen_core.api import (
     AnswerGiven,
     Event,
     EventsDropped,
+    Figures,
     LimitReached,
     ModelAnswered,
     ModelFailed,
@@ -130,6 +131,7 @@ class Board:
         self.notices: deque[str] = deque(maxlen=4)
         self.winner: WinnerChosen | None = None
         self.ended: RunEnded | None = None
+        self.figures = Figures()
 
     @property
     def usage(self) -> Usage:
@@ -140,6 +142,7 @@ class Board:
         event = record.event
         if self.began is None:
             self.began = record.at
+        self.figures.take(event)
         handle = _HANDLERS.get(type(event))
         if handle:
             handle(self, event, record.at)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from massgen_core.api import Usage, clean, clean_line
+from massgen_core.api import Usage, clean, clean_line, cost_text
 from massgen_display_terminal.board import AgentRow, Board
 
 __all__ = ["frame", "summary"]
@@ -58,6 +58,7 @@ def summary(board: Board, *, width: int) -> list[Text]:
     if len(gone) > 6:
         lines.append(Text(f"✗ {len(gone) - 6} more are out", _DIM))
     lines += _notices(board, inner, 4)
+    lines += _models(board, inner, 6)
     lines.append(_fitted(Text(" · ".join(_figures(board)), _DIM), inner))
     return [Text(), *(_placed(line, width) for line in lines), Text()]
 
@@ -95,7 +96,8 @@ def _clock(seconds: float) -> str:
 
 
 def _money(usage: Usage) -> str:
-    return "" if usage.cost is None else f"${usage.cost:.4f}" if usage.cost < 1 else f"${usage.cost:.2f}"
+    # While a run goes on an unknown cost is no news; its end says so.
+    return "" if usage.cost is None else cost_text(usage)
 
 
 def _tokens(usage: Usage) -> str:
@@ -138,10 +140,20 @@ def _figures(board: Board) -> list[str]:
         f"{seconds:.1f}s" if seconds < 60 else _clock(seconds),
         f"{calls} model call{'' if calls == 1 else 's'}",
         _tokens(usage),
-        _money(usage),
+        cost_text(usage),
         f"run {clean_line(board.run, 80)}",
     ]
     return [figure for figure in figures if figure]
+
+
+def _models(board: Board, width: int, most: int) -> list[Text]:
+    """Say what each agent's models used, cost and how quick they were, where they streamed."""
+    lines = []
+    for row in [row for row in board.figures.rows if row.first is not None][:most]:
+        agent = clean_line(row.agent, 40)
+        name = Text.assemble((agent, _color(board, agent)), (f"  {clean_line(row.model, 60)}", _DIM))
+        lines.append(_spread(name, Text(" · ".join(row.words), _DIM), width))
+    return lines
 
 
 def _votes(board: Board, width: int, *, brief: bool) -> list[Text]:
