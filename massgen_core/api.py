@@ -7,20 +7,11 @@ from __future__ import annotations
 
 from massgen_core.addresses import address_refusal
 from massgen_core.beneath import open_beneath
-from massgen_core.chunks import (
-    Chunk,
-    ItemChunk,
-    LimitsChunk,
-    ReasoningChunk,
-    StopChunk,
-    TextChunk,
-    ToolCallChunk,
-    UsageChunk,
-)
+from massgen_core.catalogues import Catalogue, ModelInfo, RemoteCatalogue, base_name, listed_price
+from massgen_core.chunks import Chunk, ItemChunk, LimitsChunk, ReasoningChunk, StopChunk, TextChunk, ToolCallChunk, UsageChunk
 from massgen_core.contracts import (
     App,
     Backend,
-    Catalogue,
     Classifier,
     Command,
     Context,
@@ -28,7 +19,6 @@ from massgen_core.contracts import (
     Display,
     Middleware,
     ModelCall,
-    ModelInfo,
     Question,
     Sink,
     Toolset,
@@ -129,14 +119,7 @@ from massgen_core.events import (
     VotesCleared,
     WinnerChosen,
 )
-from massgen_core.execution import (
-    ExecCommand,
-    ExecResult,
-    Executor,
-    Limits,
-    NetworkPolicy,
-    Process,
-)
+from massgen_core.execution import ExecCommand, ExecResult, Executor, Limits, NetworkPolicy, Process
 from massgen_core.figures import Figures, ModelFigures
 from massgen_core.fingerprint import canonical_request, fingerprint
 from massgen_core.hookspecs import hookimpl, hookspec
@@ -168,7 +151,7 @@ from massgen_core.messages import (
 from massgen_core.plain import PlainDisplay, describe
 from massgen_core.prices import Price, cost_text
 from massgen_core.rates import RateLimit, RateLimits, rate_limits, retry_after
-from massgen_core.reading import Document, config_files, read_document, structure
+from massgen_core.reading import Document, config_files, config_rows, config_schema, load_config, read_document, render_config, structure
 from massgen_core.safety import LEVELS, Level, Verdict, join
 from massgen_core.secrets import Redactor, Secret
 from massgen_core.specs import (
@@ -309,6 +292,7 @@ __all__ = [
     "Record",
     "Redactor",
     "Release",
+    "RemoteCatalogue",
     "Reply",
     "Role",
     "RunEnded",
@@ -372,10 +356,13 @@ __all__ = [
     "WorkspaceSpec",
     "WritableStore",
     "address_refusal",
+    "base_name",
     "canonical_request",
     "clean",
     "clean_line",
     "config_files",
+    "config_rows",
+    "config_schema",
     "cost_text",
     "credential_stores",
     "describe",
@@ -386,9 +373,12 @@ __all__ = [
     "is_reference",
     "is_sound",
     "join",
+    "listed_price",
+    "load_config",
     "open_beneath",
     "rate_limits",
     "read_document",
+    "render_config",
     "retry_after",
     "schema_at",
     "structure",

@@ -21,7 +21,6 @@ from massgen_core.messages import (
     ToolCall,
     ToolResult,
 )
-from massgen_core.prices import Price
 from massgen_core.safety import Verdict
 from massgen_core.secrets import Secret
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "Backend",
-    "Catalogue",
     "Classifier",
     "Command",
     "Context",
@@ -39,7 +37,6 @@ __all__ = [
     "Display",
     "Middleware",
     "ModelCall",
-    "ModelInfo",
     "Question",
     "Sink",
     "ToolUse",
@@ -140,41 +137,6 @@ class Backend(Protocol):
 
         Raises:
             BackendFault: One of its subclasses, from the context manager or from the iterator. A backend does not retry by itself.
-        """
-
-
-@attrs.frozen(kw_only=True)
-class ModelInfo:
-    """A model in a catalogue.
-
-    Attributes:
-        size: Bytes to download or on disk; 0 where it is not known.
-        is_local: It is on this machine.
-        price: As it was on the day that it names; None where it is not known. A model that is on this machine costs nothing without it.
-        options: The backend's options with which the model is reached and has this price, for instance `{"preset": "groq"}`; empty: with any.
-    """
-
-    name: str
-    summary: str = ""
-    size: int = 0
-    is_local: bool = False
-    context: int = 0
-    license: str = ""
-    price: Price | None = None
-    options: Mapping[str, str] = attrs.field(factory=dict)
-
-
-class Catalogue(Protocol):
-    """The models of a backend."""
-
-    def models(self) -> Sequence[ModelInfo]:
-        """List them, those on this machine included, without a network where that is possible."""
-
-    def pull(self, name: str, progress: Callable[[str, int, int], None]) -> Path:
-        """Fetch a model. `progress` receives what is done, bytes so far and bytes in all; `name` may be empty for the default.
-
-        Raises:
-            ModelMissing: There is no such model, or it cannot be fetched; the message names what can be had.
         """
 
 

@@ -21,7 +21,7 @@ KERNEL = ROOT / "massgen_core"
 PAGES = {
     "hooks": ("Hooks", ("hookspecs",)),
     "specs": ("Specs and kinds", ("specs",)),
-    "contracts": ("Contracts", ("contracts", "prices", "links")),
+    "contracts": ("Contracts", ("contracts", "catalogues", "prices", "links")),
     "strategies": ("The contract of strategies", ("coordination",)),
     "executors": ("The contract of executors", ("execution",)),
     "messages": ("Messages", ("messages", "chunks", "rates")),

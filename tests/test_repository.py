@@ -37,7 +37,7 @@ FLOORS = (
     {"errors"},
     {"addresses", "beneath", "messages", "rates", "safety", "secrets", "terminal"},
     {"chunks", "codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "prices", "specs"},
-    {"dialects", "figures"},
+    {"catalogues", "dialects", "figures"},
     {"plain"},
     {"config", "plugins"},
     {"credentials", "reading"},

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 import attrs
 
-from massgen_core.contracts import Catalogue, ModelInfo
+from massgen_core.catalogues import Catalogue, ModelInfo, base_name, listed_price
 from massgen_core.events import Event, NoticeGiven
 from massgen_core.messages import Usage
 from massgen_core.plugins.manager import Plugins
@@ -20,16 +19,6 @@ __all__ = ["Priced", "Pricing", "base_name", "unpriced"]
 
 # Returns usage with its cost, for the model that answered.
 Priced: TypeAlias = Callable[[Usage, str], Usage]
-
-_FREE = Price(input=0.0, output=0.0)
-# What providers put behind a model's name for one build of it: a date, a number of a few digits, "latest".
-_BUILD = re.compile(r"[-@:](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{2}-\d{2}|\d{2}-\d{4}|\d{3,4}|latest)$")
-
-
-def base_name(model: str) -> str:
-    """Return a model's name without what tells its builds apart: `gpt-x-2026-01-31` is `gpt-x`; a smaller model of a family is another model."""
-    name = model.strip().casefold().removeprefix("models/")
-    return _BUILD.sub("", name)
 
 
 def unpriced(usage: Usage, model: str) -> Usage:
@@ -70,7 +59,7 @@ class Pricing:
 
     def _price(self, backend: str, options: Mapping[str, Any], model: str) -> Price | None:
         own = _own_price(self._own, backend, model)
-        return own if own is not None else _listed_price(self._models(backend), options, model)
+        return own if own is not None else listed_price(self._models(backend), options, model)
 
     def _models(self, backend: str) -> Sequence[ModelInfo]:
         if backend not in self._catalogues:
@@ -96,13 +85,3 @@ def _own_price(own: Mapping[str, Price], backend: str, model: str) -> Price | No
     # The longest pattern says most.
     matching = [pattern for pattern in patterns if any(fnmatchcase(name, pattern) for name in names)]
     return own[max(matching, key=len)] if matching else None
-
-
-def _listed_price(models: Sequence[ModelInfo], options: Mapping[str, Any], model: str) -> Price | None:
-    here = [one for one in models if all(options.get(key) == value for key, value in one.options.items())]
-    for form in (str, base_name):
-        wanted = form(model)
-        for one in here:
-            if form(one.name) == wanted:
-                return one.price or (_FREE if one.is_local else None)
-    return None

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_core.contracts import ModelInfo
+from massgen_core.catalogues import ModelInfo, base_name
 from massgen_core.events import Event, NoticeGiven
 from massgen_core.messages import Usage
 from massgen_core.prices import Price, cost_text
-from massgen_core.runtime.pricing import Pricing, base_name
+from massgen_core.runtime.pricing import Pricing
 from massgen_core.specs import BackendSpec
 
 USED = Usage(input=1_000_000, output=100_000)
