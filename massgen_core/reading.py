@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,9 +11,12 @@ import attrs
 from massgen_core.errors import ConfigProblem
 
 if TYPE_CHECKING:
-    from massgen_core.config.tree import KeyPath, Node
+    from massgen_core.config.load import Loaded
+    from massgen_core.config.schema import Row
+    from massgen_core.config.tree import KeyPath, Node, Place
+    from massgen_core.plugins.manager import Plugins
 
-__all__ = ["Document", "config_files", "read_document", "structure"]
+__all__ = ["Document", "config_files", "config_rows", "config_schema", "load_config", "read_document", "render_config", "structure"]
 
 T = TypeVar("T")
 
@@ -59,6 +62,26 @@ class Document:
 
         return expand(data, environment, problems, path=_steps(path), root=self._root)
 
+    def places(self) -> Mapping[KeyPath, tuple[Place, Place | None]]:
+        """Return, for each key path, where the value begins and where its key does; None for items of lists and for the whole."""
+        return {path: (node.place, node.key) for path, node in self._root.walk()}
+
+    def migrated(self, plugins: Plugins, notes: list[ConfigProblem] | None = None) -> tuple[Document, tuple[str, ...]]:
+        """Return a configuration in today's format, each value with its place in this one, and the names of the migrations that were used.
+
+        Args:
+            plugins: The installed plugins.
+            notes: Receives what migrations warn of, with places.
+
+        Raises:
+            ConfigProblems: The format is newer than this kernel, nothing reads it, or a migration refuses the document.
+            PluginProblem: A migration is broken.
+        """
+        from massgen_core.config.migrate import migrate  # noqa: PLC0415
+
+        root, used = migrate(plugins, self._root, notes)
+        return Document(self.source, root.plain(), root), used
+
 
 def config_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the files that configure a run here, those that exist: the one that MASSGEN_CONFIG names, or else the user's and the project's."""
@@ -67,6 +90,69 @@ def config_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
     stated = environment.get(VARIABLE, "")
     wanted = (Path(stated),) if stated else (user_file(environment), Path(PROJECT_FILE))
     return tuple(path for path in wanted if path.is_file())
+
+
+def load_config(
+    plugins: Plugins,
+    *,
+    file: Path | None = None,
+    preset: str | None = None,
+    backend: str | None = None,
+    agents: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    strategy: str | None = None,
+) -> Loaded:
+    """Return the configuration that a run with these options would have.
+
+    Args:
+        plugins: The installed plugins.
+        file: The file to use; None: those that are used by themselves.
+        preset: The name of a preset.
+        backend: A backend for all agents.
+        agents: `NAME=BACKEND` or `NAME=BACKEND:MODEL`.
+        sets: `KEY.PATH=VALUE`.
+        strategy: The name of a strategy.
+
+    Raises:
+        ConfigProblems: Every mistake, in the order of their places.
+    """
+    from massgen_core.config.load import load  # noqa: PLC0415
+
+    return load(plugins, file=file, preset=preset, backend=backend, agents=agents, sets=sets, strategy=strategy)
+
+
+def render_config(loaded: Loaded) -> str:
+    """Return a loaded configuration as YAML that can be loaded again; every value's origin is a comment behind it."""
+    from massgen_core.config.render import render  # noqa: PLC0415
+
+    return render(loaded)
+
+
+def config_schema(plugins: Plugins) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a configuration, with the options of all plugins; each is loaded."""
+    from massgen_core.config.schema import schema  # noqa: PLC0415
+
+    return schema(plugins)
+
+
+def config_rows(plugins: Plugins, kind: str = "", name: str = "") -> tuple[Row, ...]:
+    """Return what can be written in a configuration, or in the options of a plugin, a row for each key.
+
+    Args:
+        plugins: The installed plugins.
+        kind: The kind of a plugin; empty: the whole configuration.
+        name: Its name.
+
+    Raises:
+        PluginProblem: The plugin is missing or broken.
+        TypeError: Its class cannot be read.
+    """
+    from massgen_core.config.schema import describe  # noqa: PLC0415
+    from massgen_core.config.sections import RunConfig  # noqa: PLC0415
+    from massgen_core.config.structure import options_class  # noqa: PLC0415
+
+    cls = options_class(plugins, kind, name) if kind else RunConfig
+    return () if cls is None else describe(cls)
 
 
 def read_document(path: Path, *, name: str = "", comments: bool = False) -> Document:

@@ -181,10 +181,13 @@ class MigrationSpec(Spec):
     Attributes:
         source: The format it reads: `0` is a document without `version`.
         target: The format it returns.
+        warns: The function takes a second argument, `warn(problem)`. It is given a `ConfigProblem`, with a key path of the document that was read,
+            for each thing that is read differently or left out without harm.
     """
 
     source: int
     target: int
+    warns: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -84,6 +84,7 @@ class Layers:
         self.plugins, self.folder, self.environment = plugins, folder, environment
         self.problems: list[ConfigProblem] = []
         self.warnings: list[str] = []
+        self.notes: list[ConfigProblem] = []
 
     def merged(self, given: Given) -> Node:
         """Return all layers as one tree.
@@ -153,13 +154,14 @@ class Layers:
         return root
 
     def current(self, root: Node) -> Node:
-        source = root.place.source
+        source, notes = root.place.source, len(self.notes)
         try:
-            root, used = migrate(self.plugins, root)
+            root, used = migrate(self.plugins, root, self.notes)
         except PluginProblem as error:
             raise ConfigProblems([ConfigProblem(str(error), source=source)]) from error
         if used:
             self.warnings.append(f"{source} has an older format; it was read through: {', '.join(used)}")
+            self.warnings += [str(note) for note in self.notes[notes:]]
         named(root)
         return root
 

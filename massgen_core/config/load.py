@@ -37,6 +37,7 @@ class Loaded:
         origins: For each scalar, empty list and empty mapping of `document`, by key path, where it comes from: `default`, `preset NAME`,
             `FILE:LINE:COLUMN`, `--agent`, `--backend`, `--strategy` or `--set`.
         warnings: What a person should know, as sentences.
+        notes: Those of the warnings that have a place, with it.
         place: The tree of what was given, for the places in later problems.
         plugins: The plugins that the configuration lets be used.
     """
@@ -45,6 +46,7 @@ class Loaded:
     document: Mapping[str, Any]
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    notes: tuple[ConfigProblem, ...] = ()
     place: Node = attrs.field(repr=False)
     plugins: Plugins = attrs.field(repr=False)
 
@@ -96,6 +98,7 @@ def load(
         document=document,
         origins=origins(document, root),
         warnings=tuple(layers.warnings),
+        notes=tuple(layers.notes),
         place=root,
         plugins=plugins,
     )

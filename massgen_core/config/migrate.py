@@ -17,10 +17,15 @@ __all__ = ["FORMAT", "migrate"]
 FORMAT = 1
 
 
-def migrate(plugins: Plugins, root: Node) -> tuple[Node, tuple[str, ...]]:
+def migrate(plugins: Plugins, root: Node, notes: list[ConfigProblem] | None = None) -> tuple[Node, tuple[str, ...]]:
     """Return a document in today's format, and the names of the migrations that were used.
 
     A value that a migration moves keeps its place in the file; one that it makes has the place of the nearest value that it moved.
+
+    Args:
+        plugins: Where migrations are found.
+        root: The document.
+        notes: Receives what migrations warn of, with places.
 
     Raises:
         ConfigProblems: The format is newer than this kernel, nothing reads it, or a migration refuses the document.
@@ -46,7 +51,7 @@ def migrate(plugins: Plugins, root: Node) -> tuple[Node, tuple[str, ...]]:
         steps = sorted((spec for spec in specs if spec.source == version < spec.target <= FORMAT), key=lambda spec: (-spec.target, spec.name))
         if not steps:
             raise _problem(_unread(version), place, "version" if stated else "")
-        root, version = _step(plugins, steps[0], root), steps[0].target
+        root, version = _step(plugins, steps[0], root, notes if notes is not None else []), steps[0].target
         used.append(steps[0].name)
     return root, tuple(used)
 
@@ -60,10 +65,11 @@ def _unread(version: int) -> str:
     )
 
 
-def _step(plugins: Plugins, spec: MigrationSpec, root: Node) -> Node:
+def _step(plugins: Plugins, spec: MigrationSpec, root: Node, notes: list[ConfigProblem]) -> Node:
     data = _Kept(root)
+    further = (lambda problem: notes.append(_placed(problem, root)),) if spec.warns else ()
     try:
-        made = plugins.factory("migration", spec.name)(data.plain)
+        made = plugins.factory("migration", spec.name)(data.plain, *further)
     except (ConfigProblem, ConfigProblems) as error:
         problems = error.problems if isinstance(error, ConfigProblems) else (error,)
         raise ConfigProblems([_placed(problem, root) for problem in problems]) from error

@@ -104,7 +104,7 @@ HOOKS = """
 
     @hookimpl
     def massgen_migrations():
-        return [MigrationSpec(name="old", source=0, target=1, factory="kit_config.impl:from_old")]
+        return [MigrationSpec(name="old", source=0, target=1, factory="kit_config.impl:from_old", warns=True)]
 """
 IMPLEMENTATION = """
     from massgen_core.api import ConfigProblem
@@ -114,7 +114,9 @@ IMPLEMENTATION = """
         return config
 
 
-    def from_old(old):
+    def from_old(old, warn):
+        if "screen" in old:
+            warn(ConfigProblem("nobody looks at this any more", path="screen.width"))
         if "models" in old:
             raise ConfigProblem("write agents instead", path="models")
         if "crash" in old:

@@ -72,6 +72,15 @@ def test_mistakes_in_an_old_file_have_places(loading: Callable[..., Loaded]) -> 
     assert {found.line for found in caught.value.problems} <= {7, 8}
 
 
+def test_what_a_migration_warns_of_has_its_place(loading: Callable[..., Loaded]) -> None:
+    """What was left out without harm is said once, with the line of the old file."""
+    loaded = loading(config="screen:\n  width: 80\nagents:\n  - id: al\n    backend: {}\n")
+
+    (note,) = loaded.notes
+    assert (note.path, note.line, note.column) == ("screen.width", 2, 10)
+    assert str(note) in loaded.warnings
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
