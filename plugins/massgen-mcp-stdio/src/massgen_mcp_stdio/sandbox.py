@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 
-from massgen_core.api import Context, ExecCommand, ExecResult, ExecutorFault, Link, LinkReport, MassGenError, Process
+from massgen_core.api import Context, ExecCommand, ExecResult, Executor, ExecutorFault, Link, LinkReport, MassGenError, Process
 from massgen_mcp_stdio.config import StdioConfig
 from massgen_mcp_stdio.environment import revealed
 from massgen_mcp_stdio.frames import Frames, frame_of
@@ -128,6 +128,17 @@ class SandboxLink:
 
 
 @asynccontextmanager
+async def _opened(context: Context, name: str, options: Mapping[str, Any]) -> AsyncIterator[Executor]:
+    """Open an executor, for all servers of the run that name it with the same options, however often they are started."""
+    made = context.make("executor", name, options)
+    if hasattr(type(made), "__aenter__"):
+        async with made as executor:
+            yield executor
+    else:
+        yield made
+
+
+@asynccontextmanager
 async def in_sandbox(config: StdioConfig, context: Context) -> AsyncIterator[Link]:
     """Yield a link to a server in the configured sandbox.
 
@@ -140,7 +151,7 @@ async def in_sandbox(config: StdioConfig, context: Context) -> AsyncIterator[Lin
     name = options.pop("type", None)
     if not isinstance(name, str):
         raise MassGenError("the server's executor needs `type`: the name of an executor, for instance executor: {type: docker}")
-    executor = await context.open("executor", name, options)
+    executor = await context.share(("executor", name, repr(options)), lambda: _opened(context, name, options))
     command = ExecCommand(
         argv=(config.command, *config.args), env=revealed(config.env, context), folder=config.cwd, labels={"massgen.mcp": config.command}
     )
