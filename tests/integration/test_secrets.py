@@ -21,7 +21,6 @@ from massgen_testkit.provider import Provider, serving
 
 # A published keyring that writes a file below the home of the test: chosen, since nobody would take it by accident.
 KEYRING = {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring"}
-NO_KEYRING = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
 
 
 @contextmanager
@@ -70,12 +69,12 @@ def test_a_projects_file_fills_in_and_is_the_last(tmp_path: Path) -> None:
             tmp_path, {"base_url": f"{provider.url}/v1", "key": "MY_SERVER_KEY"}, **{".env": "MY_SERVER_KEY=of-the-project\nHTTPS_PROXY=http://x\n"}
         )
         sent = []
-        run.run("run", "What?", env=NO_KEYRING).check()
+        run.run("run", "What?").check()
         sent.append(provider.asked[-1].headers["authorization"])
-        run.run("auth", "set", "MY_SERVER_KEY", "--store", "dotenv", stdin="of-the-user", env=NO_KEYRING).check()
-        run.run("run", "What?", env=NO_KEYRING).check()
+        run.run("auth", "set", "MY_SERVER_KEY", "--store", "dotenv", stdin="of-the-user").check()
+        run.run("run", "What?").check()
         sent.append(provider.asked[-1].headers["authorization"])
-        run.run("run", "What?", env={**NO_KEYRING, "MY_SERVER_KEY": "of-the-shell"}).check()
+        run.run("run", "What?", env={"MY_SERVER_KEY": "of-the-shell"}).check()
         sent.append(provider.asked[-1].headers["authorization"])
 
     assert sent == ["Bearer of-the-project", "Bearer of-the-user", "Bearer of-the-shell"]
@@ -84,7 +83,7 @@ def test_a_projects_file_fills_in_and_is_the_last(tmp_path: Path) -> None:
 def test_a_missing_key_says_where_it_was_looked_for(tmp_path: Path) -> None:
     """The run ends before anything is sent, and says what to do, also about the keyring that is not there."""
     run = project(tmp_path, {"preset": "groq"})
-    done = run.run("run", "What?", env={**NO_KEYRING, "GROQ_API_KEY": ""})
+    done = run.run("run", "What?", env={"GROQ_API_KEY": ""})
 
     assert done.exit_code != 0
     assert "no store holds GROQ_API_KEY (asked: env, keyring, dotenv)" in done.stderr
@@ -115,7 +114,7 @@ def test_a_prompt_does_not_show_what_is_typed(tmp_path: Path) -> None:
         "--store",
         "dotenv",
     ]
-    environment = {**os.environ, **run.variables(), **NO_KEYRING}
+    environment = {**os.environ, **run.variables()}
     child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=run.folder, env=environment, start_new_session=True)
     os.close(theirs)
     try:

@@ -1,11 +1,9 @@
-"""Logins: tokens in a file, renewed by one process at a time, and a person who is asked where that is allowed."""
+"""Logins: tokens renewed by one process at a time, and a person who is asked where that is allowed."""
 
 from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 from mcp.shared.auth import OAuthToken
 
 from massgen_core.api import Question
-from massgen_mcp_http.tokens import FileTokens, token_file
+from massgen_mcp_http.tokens import Tokens, token_file
 from massgen_testkit import PlainContext
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +27,8 @@ Speaking: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
 @pytest.fixture(autouse=True)
 def _own_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    # The person's own keyring is none of these tests' business.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 
 class Guarded:
@@ -176,7 +176,7 @@ async def test_a_token_that_ended_is_renewed_once(serving: Serving, speaking: Sp
     with anyio.fail_after(20):
         async with serving(guarded) as peer:
             guarded.url = peer.url.removesuffix("/mcp")
-            tokens = FileTokens(token_file(peer.url))
+            tokens = Tokens(token_file(peer.url))
             await tokens.set_tokens(OAuthToken(access_token="token-1", refresh_token="refresh-1", expires_in=0))
             answers: list[Any] = []
 
@@ -192,31 +192,3 @@ async def test_a_token_that_ended_is_renewed_once(serving: Serving, speaking: Sp
 
     assert [answer.result for answer in answers] == [{"n": 2}, {"n": 2}]
     assert [grant["grant_type"] for grant in guarded.grants] == ["refresh_token"]
-
-
-async def test_the_lock_holds_between_processes(tmp_path: Path) -> None:
-    """While another process renews a token, this one waits."""
-    file = tmp_path / "tokens" / "x.json"
-    code = (
-        "import sys, anyio; from pathlib import Path; from massgen_mcp_http.tokens import FileTokens\n"
-        "async def main():\n"
-        "    tokens = FileTokens(Path(sys.argv[1])); await tokens.acquire(); print('locked', flush=True); sys.stdin.read(); tokens.release()\n"
-        "anyio.run(main)"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: ASYNC220
-    assert other.stdin
-    assert other.stdout
-    try:
-        await anyio.to_thread.run_sync(other.stdout.readline)
-        tokens = FileTokens(file)
-        with anyio.move_on_after(0.2) as scope:
-            await tokens.acquire()
-        assert scope.cancelled_caught
-        other.stdin.close()
-        with anyio.fail_after(5):
-            assert await tokens.acquire()
-        tokens.release()
-    finally:
-        other.kill()
-        other.wait()
-        other.stdout.close()

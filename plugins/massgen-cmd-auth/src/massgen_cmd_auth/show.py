@@ -78,7 +78,7 @@ class Check:
             wanted = [use for file in files for use in of_file(app, file)]
             spare = list(of_backends(app))
         needed = [_looked(use, stores) for use in wanted]
-        usual = [_looked(use, stores) for use in spare]
+        usual = [_looked(use, stores) for use in _together(spare)]
         if arguments.json:
             app.out(json.dumps({"needed": needed, "backends": usual, "problems": stores.problems}, ensure_ascii=False, indent=2))
         else:
@@ -89,6 +89,14 @@ class Check:
             app.out(f"stores, in the order in which they are asked: {', '.join(stores.names)}")
             _warn(app, stores)
         return int(any(not one["store"] for one in needed))
+
+
+def _together(uses: Sequence[Use]) -> list[Use]:
+    """Return one use for each reference, with all who have it."""
+    users: dict[str, list[str]] = {}
+    for use in uses:
+        users.setdefault(use.reference, []).append(use.title)
+    return [Use(reference=reference, user=", ".join(titles)) for reference, titles in users.items()]
 
 
 def _looked(use: Use, stores: Stores) -> dict[str, Any]:

@@ -101,13 +101,15 @@ def _keyring() -> KeyringBackend:
         StoreProblem: There is none that can be trusted with secrets.
     """
     import keyring  # noqa: PLC0415 - a tenth of a second, where it is asked only
+    from keyring.backends import fail  # noqa: PLC0415
 
     found = keyring.get_keyring()
     # A chain of keyrings writes into its first.
     priority = min(float(one.priority) for one in (found, *list(getattr(found, "backends", ()))[:1]))
-    if priority >= RECOMMENDED or _is_chosen():
+    is_there = not isinstance(found, fail.Keyring)
+    if is_there and (priority >= RECOMMENDED or _is_chosen()):
         return found
-    if priority > 0:
+    if is_there:
         raise StoreProblem(
             f"the only keyring here ({_title(found)}) does not protect what it holds, so it is not used; {OTHERWISE}. To use it all the same: "
             f"export PYTHON_KEYRING_BACKEND={type(found).__module__}.{type(found).__qualname__}"

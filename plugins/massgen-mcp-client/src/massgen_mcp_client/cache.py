@@ -59,14 +59,12 @@ class Variant:
         version: The server's own version.
         protocol: The protocol revision that was agreed on.
         capabilities: What the client declared.
-        principal: Who the client is for the server; it is stored as a keyed hash.
     """
 
     name: str = ""
     version: str = ""
     protocol: str = ""
     capabilities: tuple[str, ...] = ()
-    principal: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,25 +93,29 @@ class DiscoveryCache:
 
     Args:
         folder: Where; it is made when something is stored.
-        environment: Where references such as `env:TOKEN` lead: another token may be shown other tools.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
-        self._folder, self._environment = folder, environment
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._key: bytes | None = None
 
-    def identity(self, server: ServerConfig) -> str:
-        """Return what names a server: a keyed hash of how it is reached. The name in the configuration and what filters its tools do not count.
+    def identity(self, server: ServerConfig, principal: Sequence[str] = ()) -> str:
+        """Return what names a server as somebody sees it: a keyed hash of how it is reached, and by whom.
 
-        Empty for a server that is reached with an object of this process; nothing is kept for it.
+        The name in the configuration and what filters its tools do not count. Empty for a server that is reached with an object of this process;
+        nothing is kept for it.
+
+        Args:
+            server: Its section.
+            principal: Who the client is for it: who is somebody else may be shown other tools.
         """
         try:
-            return self._hash([server.transport, _resolved(server.options, self._environment), server.protocol, server.roots])
+            return self._hash([server.transport, server.options, server.protocol, server.roots, list(principal)])
         except TypeError:
             return ""
 
     def get(self, identity: str, variant: Variant, now: float) -> Stored | None:
-        """Return the listing of exactly this server, version, protocol, declaration and principal; None where there is none that still holds.
+        """Return the listing of exactly this server, version, protocol and declaration; None where there is none that still holds.
 
         Args:
             identity: As `identity` returns it.
@@ -194,7 +196,7 @@ class DiscoveryCache:
         return found
 
     def _variant(self, variant: Variant) -> str:
-        data = [variant.name, variant.version, variant.protocol, sorted(variant.capabilities), variant.principal]
+        data = [variant.name, variant.version, variant.protocol, sorted(variant.capabilities)]
         return self._hash(data)
 
     def _hash(self, data: Any) -> str:
@@ -269,14 +271,6 @@ class Pins:
 def _json_text(value: str) -> bytes:
     """Return a text as it stands inside JSON, without quotes."""
     return msgspec.json.encode(value)[1:-1]
-
-
-def _resolved(data: Any, environment: Mapping[str, str]) -> Any:
-    if isinstance(data, str) and data.startswith("env:"):
-        return [data, environment.get(data[4:])]
-    if isinstance(data, Mapping):
-        return {key: _resolved(value, environment) for key, value in data.items()}
-    return [_resolved(value, environment) for value in data] if isinstance(data, (list, tuple)) else data
 
 
 def _encoded(data: Any) -> bytes:

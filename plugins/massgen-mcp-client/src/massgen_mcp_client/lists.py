@@ -37,6 +37,10 @@ class _Owner(Protocol):
 
     config: ServerConfig
     rng: random.Random
+    who: tuple[str, ...] | None
+
+    def principal(self) -> tuple[str, ...] | None:
+        """Return who we are for the server now; `who` is who we were when the connection was made."""
 
     def operation(self) -> Operation:
         """Return a fresh operation."""
@@ -65,7 +69,7 @@ class Lists:
         self._changes: set[What] = set()
         self._dirty = anyio.Event()
         self.is_listening = False
-        known = memory.known(owner.config)
+        known = memory.known(owner.config, owner.principal()) if owner.config.cache_seconds else None
         if known is not None:
             inventory.take("tools", known)
 
@@ -78,7 +82,7 @@ class Lists:
         """List what the server has, and again after each change."""
         self._changes = self._declared(session)
         await self._set_log_level(session)
-        cached = self._memory.listing(self._owner.config, session)
+        cached = self._memory.listing(self._owner.config, session, self._owner.who)
         if cached is not None and "tools" in self._changes:
             self._changes.discard("tools")
             _prime(session, cached)
@@ -124,8 +128,9 @@ class Lists:
                 await anyio.sleep(delay)
             else:
                 self._take(what, found, operation=operation)
-                if what == "tools":
-                    self._memory.keep(owner.config, session, found)
+                # Somebody may have logged in meanwhile: then it is not known who saw this.
+                if what == "tools" and owner.config.cache_seconds and owner.who == owner.principal():
+                    self._memory.keep(owner.config, session, found, owner.who)
                 return None
 
     def _take(self, what: What, found: Listing, *, is_cached: bool = False, operation: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,31 +71,29 @@ class Memory:
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
-    # Lists of tools
+    # Lists of tools: for one principal each, and for nobody where it is not known who that is
 
-    def known(self, config: ServerConfig) -> Listing | None:
+    def known(self, config: ServerConfig, who: Sequence[str] | None) -> Listing | None:
         """Return the list of tools that a server had last, before it is asked."""
-        if not config.cache_seconds:
+        if not config.cache_seconds or who is None:
             return None
-        stored = self._listings.latest(self._listings.identity(config), time.time())
+        stored = self._listings.latest(self._listings.identity(config, who), time.time())
         return None if stored is None else _listing(stored.lists)
 
-    def listing(self, config: ServerConfig, session: Session) -> Listing | None:
+    def listing(self, config: ServerConfig, session: Session, who: Sequence[str] | None) -> Listing | None:
         """Return a list of tools that still holds for the server of this session."""
-        if not config.cache_seconds:
+        if not config.cache_seconds or who is None:
             return None
-        stored = self._listings.get(self._listings.identity(config), _variant(config, session), time.time())
+        stored = self._listings.get(self._listings.identity(config, who), _variant(config, session), time.time())
         return None if stored is None else _listing(stored.lists)
 
-    def keep(self, config: ServerConfig, session: Session, found: Listing) -> None:
+    def keep(self, config: ServerConfig, session: Session, found: Listing, who: Sequence[str] | None) -> None:
         """Remember a list of tools for as long as the server, or else its section, says that it holds."""
+        if who is None:
+            return
         seconds = config.cache_seconds if found.ttl is None else min(found.ttl / 1000, config.cache_seconds or 0.0)
-        identity, variant = self._listings.identity(config), _variant(config, session)
-        self._listings.put(identity, variant, {"tools": found.items}, seconds=seconds, now=time.time(), secrets=config.secrets)
-
-    def forget(self, config: ServerConfig) -> None:
-        """Forget a server's lists, for instance because it said that they changed."""
-        self._listings.drop(self._listings.identity(config))
+        identity, variant = self._listings.identity(config, who), _variant(config, session)
+        self._listings.put(identity, variant, {"tools": found.items}, seconds=seconds, now=time.time(), secrets=(*config.secrets, *who))
 
     # Definitions
 

@@ -22,6 +22,7 @@ from massgen_mcp_client.inventory import Inventory
 from massgen_mcp_client.lists import Lists
 from massgen_mcp_client.memory import Memory
 from massgen_mcp_client.mend import mend
+from massgen_mcp_client.principal import principal
 from massgen_mcp_client.session import Session
 from massgen_mcp_client.tap import Operation, Tap
 
@@ -56,6 +57,7 @@ class Server:
         self.features = Features(self)
         self.connection = Connection(config, self, self.rng)
         self.breaker = Breaker(config=config.breaker)
+        self.who: tuple[str, ...] | None = None
         self.listed = anyio.Event()
         self.fault: McpFault | None = None
         self._held = 0
@@ -225,7 +227,12 @@ class Server:
 
     # For the connection
 
+    def principal(self) -> tuple[str, ...] | None:
+        """Return who we are for the server, as far as what it shows may be shared."""
+        return principal(self.config, self._context)
+
     def make(self) -> AbstractAsyncContextManager[Link]:
+        self.who = self.principal() if self.config.cache_seconds else None
         made: AbstractAsyncContextManager[Link] = self._context.make("transport", self.config.transport, self.config.options)
         return made
 

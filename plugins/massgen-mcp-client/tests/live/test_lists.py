@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 from mcp.server import MCPServer
 
@@ -15,6 +16,7 @@ from massgen_mcp_client.calls import Caller, Request
 from massgen_mcp_client.client import open_servers
 from massgen_mcp_client.config import McpConfig, RetryConfig, ServerConfig
 from massgen_mcp_client.events import ErrorRaised, ToolRefused, ToolRepaired, ToolsChanged, ToolsListed
+from massgen_mcp_client.memory import Memory
 from massgen_mcp_client.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -168,3 +170,26 @@ async def test_patterns_that_match_nothing_are_told(context: Any, section: Secti
     async with served(context, section(program="plain", allowed_tools=("act", "raed"))) as server:
         assert list(server.inventory.tools) == ["act"]
     assert any("'raed'" in event.text for event in records.of(NoticeGiven))
+
+
+async def test_two_principals_share_no_list(context: Any, section: Section, records: Any) -> None:
+    """Another secret behind the same reference is somebody else, who may be shown other tools: the list of the first is never used for them."""
+    named = section(program="plain")
+    named = attrs.evolve(named, options={**named.options, "env": {"TOKEN": "env:ACME"}})
+    for who in ("ann", "bob", "ann"):
+        context.secrets = {"env:ACME": f"token-of-{who}"}
+        server = Server(named, context, Memory.of_user())
+        assert server.inventory.is_known == (who == "ann" and bool(records.of(ToolsListed)))
+        async with served(context, named):
+            pass
+    assert [event.is_cached for event in records.of(ToolsListed) if event.what == "tools"] == [False, False, True]
+
+
+async def test_a_login_while_the_list_comes_keeps_no_list(context: Any, section: Section, records: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows then who saw it."""
+    people = iter(("ann", "ann", "bob"))
+    monkeypatch.setattr("massgen_mcp_client.server.principal", lambda config, context: (next(people, "bob"),))
+    for _ in range(2):
+        async with served(context, section(program="plain")):
+            pass
+    assert [event.is_cached for event in records.of(ToolsListed) if event.what == "tools"] == [False, False]

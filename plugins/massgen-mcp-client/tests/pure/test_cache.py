@@ -18,7 +18,7 @@ from massgen_mcp_client.config import ServerConfig
 
 NOW = 1_700_000_000.0
 TOOLS = [{"name": "a", "inputSchema": {"type": "object"}}]
-MINE = Variant(name="srv", version="1.0", protocol="2025-11-25", capabilities=("roots",), principal="me")
+MINE = Variant(name="srv", version="1.0", protocol="2025-11-25", capabilities=("roots",))
 
 
 def server(**options: Any) -> ServerConfig:
@@ -43,12 +43,12 @@ def test_a_listing_is_found_again(cache: DiscoveryCache, tmp_path: Path) -> None
     assert other.latest(identity, NOW + 59) == found
 
 
-@pytest.mark.parametrize("field", ["name", "version", "protocol", "capabilities", "principal"])
+@pytest.mark.parametrize("field", ["name", "version", "protocol", "capabilities"])
 def test_a_listing_is_for_one_variant(cache: DiscoveryCache, field: str) -> None:
-    """Another version, protocol, declaration or principal has a listing of its own."""
+    """Another version, protocol, or declaration has a listing of its own."""
     identity = cache.identity(server())
     cache.put(identity, MINE, {"tools": TOOLS}, seconds=60, now=NOW)
-    values = {"name": "x", "version": "2.0", "protocol": "2026-07-28", "capabilities": (), "principal": "you"}
+    values = {"name": "x", "version": "2.0", "protocol": "2026-07-28", "capabilities": ()}
 
     assert cache.get(identity, Variant(**{**{name: getattr(MINE, name) for name in values}, field: values[field]}), NOW) is None
     assert cache.get(identity, MINE, NOW)
@@ -63,12 +63,16 @@ def test_a_listing_is_for_one_way_to_reach_a_server(cache: DiscoveryCache) -> No
     assert cache.identity(base) == cache.identity(ServerConfig(name="t", transport="stdio", options=base.options, allowed_tools=("x",)))
 
 
-def test_another_token_is_another_principal(tmp_path: Path) -> None:
-    """Though the configuration names it in the same way."""
+def test_another_principal_has_another_listing(cache: DiscoveryCache) -> None:
+    """Though the configuration names the credentials in the same way; neither when it is asked for, nor before."""
     named = server(env={"TOKEN": "env:ACME"})
-    one, other, same = (DiscoveryCache(tmp_path, {"ACME": token}).identity(named) for token in ("one", "other", "one"))
+    one, other, same, nobody = (cache.identity(named, who) for who in (("one", ""), ("other", ""), ("one", ""), ()))
+    cache.put(one, MINE, {"tools": TOOLS}, seconds=60, now=NOW)
 
-    assert one == same != other
+    assert len({one, other, nobody}) == 3
+    assert one == same
+    assert [cache.latest(identity, NOW) is not None for identity in (one, other, nobody)] == [True, False, False]
+    assert [cache.get(identity, MINE, NOW) is not None for identity in (one, other, nobody)] == [True, False, False]
 
 
 def test_what_the_server_says_of_time_is_honoured(cache: DiscoveryCache) -> None:
@@ -103,8 +107,8 @@ def test_no_secret_is_on_the_disk(cache: DiscoveryCache, tmp_path: Path) -> None
     """Neither what a server is reached with, nor a listing in which a secret appears, nor whom it is for."""
     token = 'gh"p_ä_very_secret'
     reached = server(env={"GITHUB_TOKEN": token}, args=["--key", token])
-    identity = cache.identity(reached)
-    mine = Variant(principal=token)
+    identity = cache.identity(reached, (token,))
+    mine = Variant()
     assert cache.put(identity, mine, {"tools": TOOLS}, seconds=60, now=NOW, secrets=reached.secrets)
     assert not cache.put(identity, mine, {"tools": [{"name": "x", "default": f"a {token}"}]}, seconds=60, now=NOW, secrets=reached.secrets)
 

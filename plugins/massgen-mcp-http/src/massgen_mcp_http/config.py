@@ -59,3 +59,10 @@ class HttpConfig:
     allow_localhost: bool = _help("it may be on this machine", default=False)
     allow_private: bool = _help("it may have a private or link-local address", default=False)
     redirect_hosts: tuple[str, ...] = _help("other hosts that it may redirect to; credentials are not sent there", default=())
+
+    @property
+    def shown(self) -> AuthConfig | None:
+        """How to show who is asking, in its long form."""
+        if isinstance(self.auth, str):
+            return AuthConfig(type="oauth") if self.auth == "oauth" else AuthConfig(token=self.auth)
+        return self.auth

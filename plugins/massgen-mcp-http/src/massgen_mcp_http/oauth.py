@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import httpx2
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.auth.oauth2 import OAuthContext
-from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
 
 from massgen_core.api import Context, MassGenError
 from massgen_mcp_http.config import AuthConfig, HttpConfig
 from massgen_mcp_http.login import Login
-from massgen_mcp_http.tokens import FileTokens, token_file
+from massgen_mcp_http.tokens import Tokens, kept_tokens
 from massgen_mcp_http.wire import revealed
 
 __all__ = ["SharedAuth", "provider"]
@@ -23,7 +22,7 @@ __all__ = ["SharedAuth", "provider"]
 class SharedAuth(httpx2.Auth):
     """A provider of the SDK's whose tokens other processes use and renew, too.
 
-    Before a request the file is read again where it changed. A token that has ended is renewed by one process while the others wait, and then
+    Before a request they are read again where they changed. A token that has ended is renewed by one process while the others wait, and then
     use what it got.
 
     Args:
@@ -33,9 +32,9 @@ class SharedAuth(httpx2.Auth):
 
     requires_response_body = False
 
-    def __init__(self, inner: OAuthClientProvider, tokens: FileTokens) -> None:
+    def __init__(self, inner: OAuthClientProvider, tokens: Tokens) -> None:
         self._inner, self._tokens = inner, tokens
-        self._seen = -1.0
+        self._seen = (-1, -1)
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """Authenticate a request."""
@@ -77,9 +76,8 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
         MassGenError: The client's id is missing.
         SecretMissing: No store holds the client's secret.
     """
-    tokens = FileTokens(token_file(config.url, auth.client_id))
+    tokens = kept_tokens(config.url, auth.client_id, context)
     secret = revealed(auth.client_secret, context)
-    made: Any
     if auth.type == "client_credentials":
         if not (auth.client_id and secret and auth.issuer):
             raise MassGenError(
@@ -95,6 +93,11 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
             issuer=auth.issuer,
         )
         return SharedAuth(made, tokens)
+    return SharedAuth(_person(config, auth, context, tokens, secret), tokens)
+
+
+def _person(config: HttpConfig, auth: AuthConfig, context: Context, tokens: Tokens, secret: str) -> OAuthClientProvider:
+    """Return what a person logs in with."""
     login = Login(auth, context, config.url)
     if auth.client_id:
         tokens.client = OAuthClientInformationFull.model_validate(
@@ -105,6 +108,7 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
                 "token_endpoint_auth_method": "client_secret_basic" if secret else "none",
             }
         )
+
     metadata = OAuthClientMetadata.model_validate(
         {
             "client_name": "MassGen",
@@ -120,14 +124,19 @@ def provider(config: HttpConfig, auth: AuthConfig, context: Context) -> httpx2.A
             _fit(made.context)
         await login.show(page)
 
+    async def come_back() -> AuthorizationCodeResult:
+        result = await login.wait()
+        tokens.logged_in()
+        return result
+
     made = OAuthClientProvider(
         server_url=config.url,
         client_metadata=metadata,
         storage=tokens,
         redirect_handler=show if auth.interactive else _nobody,
-        callback_handler=login.wait,
+        callback_handler=come_back,
     )
-    return SharedAuth(made, tokens)
+    return made
 
 
 def _fit(context: OAuthContext) -> None:

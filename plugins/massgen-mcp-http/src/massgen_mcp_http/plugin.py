@@ -12,6 +12,18 @@ __all__ = ["massgen_mcp_transports"]
 def massgen_mcp_transports() -> list[TransportSpec]:
     """Provide the ways to servers over HTTP."""
     return [
-        TransportSpec(name="http", factory="massgen_mcp_http.streamable:open_http", summary="a server over streamable HTTP", config=HttpConfig),
-        TransportSpec(name="sse", factory="massgen_mcp_http.legacy:open_sse", summary="a server over HTTP in the way of 2024", config=HttpConfig),
+        TransportSpec(
+            name="http",
+            factory="massgen_mcp_http.streamable:open_http",
+            summary="a server over streamable HTTP",
+            config=HttpConfig,
+            principal="massgen_mcp_http.principal:principal",
+        ),
+        TransportSpec(
+            name="sse",
+            factory="massgen_mcp_http.legacy:open_sse",
+            summary="a server over HTTP in the way of 2024",
+            config=HttpConfig,
+            principal="massgen_mcp_http.principal:principal",
+        ),
     ]

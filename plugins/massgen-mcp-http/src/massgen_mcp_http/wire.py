@@ -10,7 +10,7 @@ import anyio
 import httpx2
 
 from massgen_core.api import Context, clean_line
-from massgen_mcp_http.config import AuthConfig, HttpConfig
+from massgen_mcp_http.config import HttpConfig
 from massgen_mcp_http.faults import HttpFault
 from massgen_mcp_http.network import CheckedBackend, PoolTransport
 from massgen_mcp_http.proxies import proxy_of
@@ -180,9 +180,7 @@ async def opened_wire(config: HttpConfig, context: Context) -> AsyncIterator[Wir
     """
     headers = {"user-agent": "massgen-mcp-http/0.1"}
     headers |= {name.lower(): revealed(value, context) for name, value in config.headers.items()}
-    auth = config.auth
-    if isinstance(auth, str):
-        auth = AuthConfig(type="oauth") if auth == "oauth" else AuthConfig(token=auth)
+    auth = config.shown
     if auth is not None and auth.type == "bearer":
         headers["authorization"] = f"Bearer {revealed(auth.token, context)}"
     backend = CheckedBackend(allow_localhost=config.allow_localhost, allow_private=config.allow_private)

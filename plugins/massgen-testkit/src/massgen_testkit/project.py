@@ -70,7 +70,8 @@ class Project:
         """Return the environment variables that keep its processes at home."""
         folders = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".local/share", "STATE": ".local/state"}
         homes = {f"XDG_{name}_HOME": str(self.home / folder) for name, folder in folders.items()}
-        return {"HOME": str(self.home), "PYTHONUTF8": "1", **homes, **self.env}
+        # The person's keyring is not below their home.
+        return {"HOME": str(self.home), "PYTHONUTF8": "1", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", **homes, **self.env}
 
     def run(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, seconds: float = 60.0) -> Result:
         """Run `massgen` with arguments in a process of its own."""
