@@ -21,6 +21,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "command.auth.delete": "massgen-cmd-auth",
     "command.auth.list": "massgen-cmd-auth",
     "command.auth.set": "massgen-cmd-auth",
+    "command.backend.doctor": "massgen-cmd-models",
     "command.chat": "massgen-cmd-chat",
     "command.mcp.add": "massgen-mcp-client",
     "command.mcp.anomalies": "massgen-mcp-log",

@@ -11,6 +11,11 @@ def massgen_commands() -> list[CommandSpec]:
         CommandSpec(
             name="models",
             factory="massgen_cmd_models.command:Models",
-            summary="list the models of installed backends, and fetch those that run on this machine",
-        )
+            summary="list the models of installed backends with what they cost, and fetch those that run on this machine",
+        ),
+        CommandSpec(
+            name="backend.doctor",
+            factory="massgen_cmd_models.doctor:Doctor",
+            summary="find out whether a backend works with your key, server and model, and what to do",
+        ),
     ]
