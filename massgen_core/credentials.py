@@ -101,7 +101,12 @@ class Credentials:
             return Secret(value) if value else None
         if store not in self._made:
             self._made[store] = self._make(store)
-        return self._made[store].get(key)
+        try:
+            return self._made[store].get(key)
+        except MassGenError:
+            raise
+        except Exception as error:  # its text may be the secret's
+            raise StoreProblem(f"credential store {store!r} is broken ({type(error).__name__}); name another one, and tell its author") from error
 
     def _advice(self, key: str, store: str = "") -> str:
         export = f"export {key}=..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,16 @@ from massgen_core.runtime.scope import nobody, open_scope
 from massgen_core.secrets import Redactor, Secret
 
 HOOK = """
+import attrs
 from massgen_core.api import CredentialStoreSpec, hookimpl
+
+@attrs.frozen(kw_only=True)
+class Options:
+    prefix: str = attrs.field(default="", metadata={{"help": "what values begin with"}})
 
 @hookimpl
 def massgen_credential_stores():
-    return [CredentialStoreSpec(name={name!r}, factory="{package}.store:Store", order={order}, config=None)]
+    return [CredentialStoreSpec(name={name!r}, factory="{package}.store:Store", order={order}, config=Options)]
 """
 STORE = """
 from massgen_core.api import Secret, StoreProblem
@@ -26,12 +32,13 @@ from massgen_core.api import Secret, StoreProblem
 class Store:
     def __init__(self, config, context):
         print("made", {name!r})
+        self.prefix = config.prefix  # its options, never None
 
     def get(self, key):
         held = {held!r}
         if held is None:
             raise StoreProblem("the vault is shut; open it")
-        return Secret(held[key]) if key in held else None
+        return Secret(self.prefix + held[key]) if key in held else None
 """
 
 
@@ -55,7 +62,13 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel_without_disc
 
 
 def of(plugins: Plugins) -> Credentials:
-    return Credentials(plugins, lambda store: plugins.factory("credentials", store)(None, None))
+    return Credentials(plugins, lambda store: made_by(plugins, store))
+
+
+def made_by(plugins: Plugins, store: str) -> Any:
+    config = plugins.get("credentials", store).config
+    assert config is not None
+    return plugins.factory("credentials", store)(config(), None)
 
 
 def test_a_reference_asks_its_store_alone(plugins: Callable[..., Plugins], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +117,22 @@ def test_a_store_that_cannot_be_asked_says_why(plugins: Callable[..., Plugins]) 
     """A reference that names the store is told what the store says."""
     with pytest.raises(SecretMissing, match="the vault is shut; open it"):
         of(plugins(shut=(2, None))).find("shut:MY_KEY")
+
+
+def test_a_store_that_breaks_is_named_and_the_others_are_asked(plugins: Callable[..., Plugins], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect of one store is an error for who names it, without its text, and no obstacle for the rest."""
+
+    class Broken:
+        def get(self, key: str) -> Secret | None:
+            raise KeyError("s3cret-value")
+
+    made = plugins(broken=(1, {}), near=(2, {"MY_KEY": "near"}))
+    credentials = Credentials(made, lambda store: Broken() if store == "broken" else made_by(made, store))
+
+    assert credentials.find("MY_KEY") == ("near", Secret("near"))
+    with pytest.raises(SecretMissing, match=r"'broken' is broken \(KeyError\)") as caught:
+        credentials.find("broken:MY_KEY")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_missing_key_says_what_to_do(plugins: Callable[..., Plugins]) -> None:
