@@ -140,6 +140,15 @@ async def test_first(played: Any) -> None:
     assert "Paris, it says." in again["contents"][1]["parts"][0]["text"]
 
 
+async def test_no_functions_wanted(played: Any) -> None:
+    """Where no function may be called, a model that cannot mix tools gets its hosted ones."""
+    async with played(SEARCHED, enable_web_search=True) as (backend, provider, _):
+        await hear(backend, model="gemini-2.5-flash", tools=(VOTE,), tool_choice="none")
+
+    assert [body["tools"] for body in provider.bodies] == [[{"googleSearch": {}}]]
+    assert "toolConfig" not in provider.bodies[0]
+
+
 async def test_first_fails(played: Any) -> None:
     """What was found before a fault is not lost, and the fault is told."""
     heard: list[Chunk] = []

@@ -289,10 +289,11 @@ async def test_safety_and_media(played: Any) -> None:
     assert made["generationConfig"]["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
 
 
-async def test_request_that_the_sdk_refuses(played: Any) -> None:
-    """A hosted tool that the SDK does not know is refused with its name, before anything is sent."""
-    async with played(DONE, hosted_tools=({"timeMachine": {}},)) as (backend, provider, _):
-        with pytest.raises(BadRequest, match="timeMachine"):
+@pytest.mark.parametrize(("tool", "word"), [({"timeMachine": {}}, "timeMachine"), ({"googleSearch": {"excludeDomains": ["a"]}}, "exclude_domains")])
+async def test_request_that_the_sdk_refuses(tool: dict[str, Any], word: str, played: Any) -> None:
+    """What the SDK does not know, or does not send to this service, is refused with its name before anything is sent."""
+    async with played(DONE, hosted_tools=(tool,)) as (backend, provider, _):
+        with pytest.raises(BadRequest, match=word):
             await hear(backend)
 
     assert not provider.asked

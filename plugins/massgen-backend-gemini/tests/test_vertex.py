@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -15,7 +16,7 @@ from massgen_backend_gemini.backend import open_backend
 from massgen_backend_gemini.config import GeminiConfig
 from massgen_core.api import AuthenticationFailed, Chunk, ConnectionLost, Message, ModelRequest, TextChunk
 from massgen_testkit import PlainContext
-from massgen_testkit.protocols.gemini import gemini_event
+from massgen_testkit.protocols.gemini import gemini_error, gemini_event
 from massgen_testkit.provider import Play, serving
 
 pytestmark = pytest.mark.anyio
@@ -79,6 +80,18 @@ async def test_account_that_is_refused(tmp_path: Path, private_key: str) -> None
 
     assert "PRIVATE KEY" not in str(caught.value)
     assert not provider.asked
+
+
+async def test_secrets_that_are_echoed(tmp_path: Path, private_key: str) -> None:
+    """A server that repeats the token, or the key within the credentials, has neither of them shown."""
+    echo = attrs.evolve(gemini_error(403, f"no KEY with {private_key} here"), echoes_key=True)
+    async with serving(TOKEN) as server, serving(echo) as provider:
+        config = GeminiConfig(base_url=provider.url, credentials="env:ACCOUNT")
+        with pytest.raises(AuthenticationFailed, match=r"no \*+ with") as caught:
+            await ask(config, tmp_path, {"env:ACCOUNT": account(f"{server.url}/token", private_key)})
+
+    assert "ya29" not in str(caught.value)
+    assert private_key.splitlines()[1] not in str(caught.value)
 
 
 async def test_server_of_tokens_that_is_away(tmp_path: Path, private_key: str) -> None:

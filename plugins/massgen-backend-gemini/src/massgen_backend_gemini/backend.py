@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from massgen_core.api import (
     LimitsChunk,
     ModelRequest,
     ReasoningChunk,
+    Secret,
     SecretMissing,
     TextChunk,
     ToolFitter,
@@ -56,7 +58,7 @@ async def open_backend(config: GeminiConfig, context: Context) -> AsyncIterator[
     client = await anyio.to_thread.run_sync(_imported)
     shown = (config.base_url, config.api_version, config.is_vertex, config.project, config.location, reference, *sorted(config.headers.items()))
     try:
-        connection = await context.share(("massgen-backend-gemini", *shown), lambda: client.open_connection(config, secret))
+        connection = await context.share(("massgen-backend-gemini", *shown), lambda: client.open_connection(config, secret, context.hide))
     except BackendFault:
         raise
     except Exception as error:
@@ -76,7 +78,10 @@ def _imported() -> ModuleType:
 def _secret(config: GeminiConfig, context: Context) -> tuple[str, str]:
     """Return the reference and the value of the key or of the credentials; empty where the machine's own are meant."""
     if config.is_vertex and not config.key:
-        return config.credentials, context.secret(config.credentials).reveal() if config.credentials else ""
+        text = context.secret(config.credentials).reveal() if config.credentials else ""
+        for part in _private(text):
+            context.hide(Secret(part))
+        return config.credentials, text
     missing: list[SecretMissing] = []
     for reference in (config.key,) if config.key else KEYS:
         try:
@@ -90,6 +95,16 @@ def _secret(config: GeminiConfig, context: Context) -> tuple[str, str]:
     if config.key:
         raise missing[0]
     raise SecretMissing(f"{missing[0]} ({KEYS[1]} would do, too.)")
+
+
+def _private(text: str) -> list[str]:
+    """Return what is secret in the JSON of credentials, each line by itself."""
+    with suppress(ValueError):
+        data = json.loads(text or "null")
+        if isinstance(data, dict):
+            values = [str(data.get(name, "")) for name in ("private_key", "refresh_token", "client_secret")]
+            return [line for value in values for line in value.splitlines()]
+    return []
 
 
 class GeminiBackend:
@@ -137,26 +152,22 @@ class GeminiBackend:
         """Yield one answer of the model."""
         answer = Answer(asked, self._faults, spent)
         try:
-            stream = await self._connection.stream(call, asked)
+            async with aclosing(await self._connection.stream(call, asked)) as stream:
+                is_first = True
+                async for event in stream:
+                    if is_first and (limits := rate_limits(call.headers)):
+                        yield LimitsChunk(limits)
+                    is_first = False
+                    for chunk in answer.take(event):
+                        yield chunk
+            for chunk in answer.end(call.message):
+                yield chunk
+            return
+        except BackendFault:
+            raise
         except Exception as error:
-            fault = self._faults.of_request(error)
-        else:
-            try:
-                async with aclosing(stream):
-                    is_first = True
-                    async for event in stream:
-                        if is_first and (limits := rate_limits(call.headers)):
-                            yield LimitsChunk(limits)
-                        is_first = False
-                        for chunk in answer.take(event):
-                            yield chunk
-                for chunk in answer.end(call.message):
-                    yield chunk
-                return
-            except BackendFault:
-                raise
-            except Exception as error:
-                fault = self._faults.of(error, asked.model)
+            is_ours = isinstance(error, ValueError | TypeError) and not call.is_answered
+            fault = self._faults.of_request(error) if is_ours else self._faults.of(error, asked.model)
         raise fault from None
 
 

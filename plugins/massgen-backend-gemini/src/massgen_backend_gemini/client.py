@@ -6,7 +6,7 @@ import json
 import os
 import ssl
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -25,7 +25,7 @@ from google.oauth2 import service_account
 from massgen_backend_gemini.config import GeminiConfig
 from massgen_backend_gemini.events import Events
 from massgen_backend_gemini.wire import Asked
-from massgen_core.api import AuthenticationFailed
+from massgen_core.api import AuthenticationFailed, Secret
 
 __all__ = ["CALL", "Connection", "Open", "open_connection"]
 
@@ -33,6 +33,7 @@ CALL = "x-massgen-call"  # says which call a request belongs to; it is taken off
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 AI_STUDIO = "https://generativelanguage.googleapis.com"
 CLOSE_SECONDS = 0.2
+LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 
 @cache
@@ -56,6 +57,11 @@ class Open:
         self._events: Events | None = None
 
     @property
+    def is_answered(self) -> bool:
+        """A server has answered; before, whatever fails is the request's fault or the connection's."""
+        return bool(self._responses)
+
+    @property
     def message(self) -> str:
         """Why the model stopped, in the server's words; empty where it says none."""
         return self._events.message if self._events else ""
@@ -77,17 +83,25 @@ class Open:
 
 
 class Wire(httpx2.AsyncClient):
-    """What the SDK sends with."""
+    """What the SDK sends with.
 
-    def __init__(self, **options: Any) -> None:
+    Args:
+        hide: Told of each token that a login gave.
+    """
+
+    def __init__(self, hide: Callable[[Secret], None], **options: Any) -> None:
         # Redirects are not followed: the key would go along.
-        super().__init__(follow_redirects=False, headers={"accept-encoding": "identity"}, **options)
+        super().__init__(follow_redirects=False, headers={"accept-encoding": "identity"}, limits=LIMITS, **options)
         self.calls: dict[str, Open] = {}
+        self._hide, self._token = hide, ""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request with the call's own time limits, and note the answer there."""
         call = self.calls[request.headers.pop(CALL)]
         request.extensions = {**request.extensions, "timeout": call.timeout}
+        if (token := request.headers.get("authorization", "").removeprefix("Bearer ")) != self._token:
+            self._token = token
+            self._hide(Secret(token))
         response = await super().send(request, **options)
         call.add(response)
         return response
@@ -114,7 +128,7 @@ class Connection:
         """Return the SDK's stream of an answer; nothing is sent before it is read.
 
         Raises:
-            ValueError: The SDK does not take the request.
+            ValueError: The SDK does not take the request; its stream may raise it, too, before anything is sent.
         """
         # The SDK warns of words that are newer than it, in the server's own characters.
         warnings.filterwarnings("ignore", message=r"[\s\S]* is not a valid \w+\Z", module=r"google\.genai\.")
@@ -128,13 +142,14 @@ class Connection:
 
 
 @asynccontextmanager
-async def open_connection(config: GeminiConfig, secret: str) -> AsyncIterator[Connection]:
+async def open_connection(config: GeminiConfig, secret: str, hide: Callable[[Secret], None]) -> AsyncIterator[Connection]:
     """Open the client of one server.
 
     Args:
         secret: The key, or the credentials as JSON where Vertex AI is meant and no key was named; empty for those of the machine.
+        hide: Told of secrets that come of it.
     """
-    async with Wire(verify=_tls()) as wire:
+    async with Wire(hide, verify=_tls()) as wire:
         client = await anyio.to_thread.run_sync(_made, config, secret, wire)
         yield Connection(wire, client)
 

@@ -164,6 +164,8 @@ def _hint(message: str) -> str:
     lowered = message.lower()
     if "tool use with function calling" in lowered:
         return " This model takes hosted tools or functions, not both: set hosted_with_functions: first."
+    if "response mime type" in lowered:
+        return " This model takes functions or a schema for its text, not both."
     if "thinking level" in lowered or "thinking_level" in lowered:
         return " This model takes thinking_budget instead."
     if "thinking_budget" in lowered or "thinking budget" in lowered:

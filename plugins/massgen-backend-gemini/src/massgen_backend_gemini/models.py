@@ -43,15 +43,14 @@ class Family:
 
     Attributes:
         thinks: It thinks before it answers.
-        has_levels: Thinking is measured in levels, not in tokens.
-        mixes_tools: It takes hosted tools beside functions; and it wants signatures of its calls back.
+        is_new: Gemini 3 or later: thinking is measured in levels and not in tokens, hosted tools go beside functions, images go into results, and
+            signatures of calls are wanted back.
         has_minimal: It takes the lowest level.
         is_pro: It cannot but think.
     """
 
     thinks: bool = False
-    has_levels: bool = False
-    mixes_tools: bool = False
+    is_new: bool = False
     has_minimal: bool = False
     is_pro: bool = False
 
@@ -70,7 +69,7 @@ def family_of(model: str) -> Family:
     talks = not any(word in name for word in ("-tts", "embedding")) and (is_new or "image" not in name)
     is_pro = "pro" in name
     has_minimal = not is_pro and (version < (3, 7) or "lite" in name)
-    return Family(thinks=talks and version >= (2, 5), has_levels=is_new, mixes_tools=is_new, has_minimal=has_minimal, is_pro=is_pro)
+    return Family(thinks=talks and version >= (2, 5), is_new=is_new, has_minimal=has_minimal, is_pro=is_pro)
 
 
 def thinking(model: str, effort: Effort | None, config: GeminiConfig) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def thinking(model: str, effort: Effort | None, config: GeminiConfig) -> dict[st
         made["thinking_budget"] = config.thinking_budget
     elif config.thinking_level is not None:
         made["thinking_level"] = config.thinking_level.upper()
-    elif effort is not None and family.has_levels:
+    elif effort is not None and family.is_new:
         level = _LEVELS[effort]
         made["thinking_level"] = "LOW" if level == "minimal" and not family.has_minimal else level.upper()
     elif effort is not None and family.thinks:
