@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 
 __all__ = ["open_beneath"]
 
@@ -84,17 +85,24 @@ def _openat2(folder: int, path: str, flags: int, mode: int) -> int:
     raise OSError(number, os.strerror(number), path)
 
 
+def _refuse_link(name: str, folder: int) -> None:
+    # For the message: opening refuses a link that comes in its place later, under another name.
+    with suppress(FileNotFoundError):
+        if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+
+
 def _walk(folder: int, parts: list[str], flags: int, mode: int) -> int:
     if ".." in parts:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "/".join(parts))
     parent = os.dup(folder)
     try:
         for part in parts[:-1]:
-            if stat.S_ISLNK(os.lstat(part, dir_fd=parent).st_mode):
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), part)
+            _refuse_link(part, parent)
             inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
             os.close(parent)
             parent = inner
+        _refuse_link(parts[-1], parent)
         return os.open(parts[-1], flags | os.O_NOFOLLOW, mode, dir_fd=parent)
     finally:
         os.close(parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = ["Cgroups", "Group", "find"]
 
 PREFIX = "massgen-"
 PERIOD = 100_000
+ATTEMPTS = 200
 _CONTROLLER = {"memory": "memory", "processes": "pids", "cpus": "cpu"}
 
 
@@ -101,8 +103,15 @@ class Group:
     def close(self) -> None:
         """Remove the groups."""
         for folder in set(self.folders.values()):
-            with suppress(OSError):
-                folder.rmdir()
+            for _ in range(ATTEMPTS):
+                try:
+                    folder.rmdir()
+                except FileNotFoundError:
+                    break
+                except OSError:  # from Linux 6.18 on the dead leave a moment after they were waited for
+                    time.sleep(0.001)
+                else:
+                    break
 
 
 @attrs.frozen
