@@ -22,6 +22,6 @@ class TestClaudeCode(BackendSuite):
     @asynccontextmanager
     async def play(self, scenario: Scenario, context: PlainContext) -> AsyncIterator[Stage]:
         async with serving(*message_plays(scenario)) as provider:
-            options: dict[str, Any] = {"base_url": provider.url, "key": "env:CLAUDE_KEY", "idle_seconds": 0.8 if scenario.name == "stall" else None}
+            options: dict[str, Any] = {"base_url": provider.url, "key": "env:CLAUDE_KEY", "idle_seconds": 4.0 if scenario.name == "stall" else None}
             async with self.opened(context, options) as backend:
                 yield Stage(backend=backend, sent=lambda: provider.bodies)

@@ -96,7 +96,7 @@ async def test_failure_of_the_program_is_a_fault(program: Path, word: str, error
     heard: list[Chunk] = []
     leaks = Leaks()
     before = leaks.held().children
-    async with failing(program, word, idle_seconds=1.0) as backend:
+    async with failing(program, word, idle_seconds=3.0) as backend:
         with pytest.raises(error) as caught:
             await hear(backend, heard)
 
@@ -241,7 +241,7 @@ WIRE: dict[str, type[BackendFault] | str] = {
 async def test_wire(talking: Any, name: str) -> None:
     """Whatever the model's server does, the real program and this backend make one outcome of it."""
     expected, heard = WIRE[name], list[Chunk]()
-    async with talking(WIRE_FAULTS[name], idle_seconds=2.0 if name == "stall" else 20.0) as talk:
+    async with talking(WIRE_FAULTS[name], idle_seconds=4.0 if name == "stall" else 30.0) as talk:
         if isinstance(expected, str):
             await hear(talk.backend, heard)
         else:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,43 @@ import pytest
 from massgen_core.api import NoticeGiven, Overloaded, ReasoningChunk
 from massgen_testkit.leaks import Leaks
 from massgen_testkit.protocols.messages import rejected
+from massgen_testkit.provider import serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 
-def processes() -> Iterator[Path]:
-    """Yield the folders of all processes whose arguments and environment can be read."""
+def processes() -> Iterator[tuple[bytes, bytes]]:
+    """Yield arguments and environment of all processes that let themselves be looked at."""
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        yield folder
+        with suppress(OSError):  # it may be gone by now, or another user's
+            yield (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+
+
+def named(mark: str) -> bool:
+    """Tell whether a process runs whose first argument begins so."""
+    return any(arguments.startswith(mark.encode()) for arguments, _ in processes())
+
+
+def working_in(folder: Path) -> list[bytes]:
+    """Return arguments and environments of the processes that were started to work in a folder, or below it."""
+    return [arguments + env for arguments, env in processes() if f"PWD={folder}".encode() in env]
+
+
+ORPHAN = """
+import anyio
+from pathlib import Path
+from massgen_core.api import Message, ModelRequest
+from massgen_testkit import PlainContext
+
+async def main():
+    async with PlainContext(folder=Path({folder!r}), secrets={{"env:K": {key!r}}}) as context:
+        backend = await context.open("backend", "claude-code", {{"base_url": {url!r}, "key": "env:K", "allowed_tools": ["Bash"]}})
+        async with backend.respond(ModelRequest(messages=(Message.of("user", "Sleep"),))) as stream:
+            async for _ in stream:
+                pass
+
+anyio.run(main)
+"""
 
 
 async def test_command_is_denied_unless_allowed(talking: Any, say: Any, tmp_path: Path) -> None:
@@ -137,14 +163,14 @@ async def test_key_is_in_no_arguments_and_no_environment(talking: Any, say: Any,
     play = say.calls(("b1", "Bash", {"command": "env; cat /proc/$PPID/environ"}), ("t1", "weather", {"city": "Paris"}))
     async with talking(play, say.text("Well."), allowed_tools=["Bash"], pass_env=["HOME"], env={"CHOSEN": "yes"}) as talk:
         first = await talk.ask("Look")
-        own = [folder for folder in processes() if f"PWD={talk.context.folder}".encode() in (folder / "environ").read_bytes()]
-        seen = b"".join((folder / name).read_bytes() for folder in own for name in ("environ", "cmdline"))
+        own = working_in(talk.context.folder)
         second = await talk.ask(say.results(t1="21 degrees"))
         keys = {asked.headers.get("x-api-key") for asked in talk.provider.asked}
 
     used = [*first.used, *second.used][0]
     assert keys == {say.key}
     assert own
+    seen = b"".join(own)
     assert b"CHOSEN=yes" in seen
     assert "CHOSEN=yes" in used["result"]
     for secret in (say.key, "other-secret-2b3c4d5e"):
@@ -172,25 +198,42 @@ async def test_server_without_keys(talking: Any, say: Any) -> None:
     assert headers["x-api-key"] == "none"
 
 
-async def test_nothing_outlives_a_cancelled_call(talking: Any, say: Any) -> None:
+async def test_nothing_outlives_a_cancelled_call(talking: Any, say: Any, tmp_path: Path) -> None:
     """Cancelling an answer while a command runs ends the program and the command."""
     if sys.platform != "linux":
         pytest.skip("not in CI: processes cannot be looked at here")
-    leaks, mark = Leaks(), f"massgen_mark_{os.getpid()}"
-    play = say.calls(("b1", "Bash", {"command": f"echo > begun; exec -a {mark} sleep 300"}))
-
-    def running() -> list[Path]:
-        return [folder for folder in processes() if (folder / "cmdline").read_bytes().startswith(mark.encode())]
+    leaks, mark, begun = Leaks(), f"massgen_mark_{os.getpid()}", tmp_path / "begun"
+    play = say.calls(("b1", "Bash", {"command": f"echo > {begun}; exec -a {mark} sleep 300"}))
 
     async with talking(play, allowed_tools=["Bash"]) as talk:
         before = leaks.held().children
         async with anyio.create_task_group() as group:
             group.start_soon(talk.ask, "Sleep")
-            while not list(talk.context.folder.rglob("begun")) or not running():  # noqa: ASYNC110 - a process tells no event
+            while not begun.exists() or not named(mark):  # noqa: ASYNC110 - a process tells no event
                 await anyio.sleep(0.01)
             group.cancel_scope.cancel()
-        while running() or leaks.held().children - before:  # noqa: ASYNC110 - a process tells no event
+        while named(mark) or leaks.held().children - before:  # noqa: ASYNC110 - a process tells no event
             await anyio.sleep(0.01)
+
+
+async def test_program_ends_with_the_process_that_began_it(say: Any, tmp_path: Path) -> None:
+    """Where our own process is killed, the program does not go on alone: neither it nor its command."""
+    if sys.platform != "linux":
+        pytest.skip("not in CI: only Linux can do this")
+    mark = f"massgen_mark_{os.getpid()}"
+    begun = tmp_path / "begun"
+    with anyio.fail_after(60):
+        async with serving(say.calls(("b1", "Bash", {"command": f"echo > {begun}; exec -a {mark} sleep 300"})), say.text("Alone!")) as provider:
+            code = ORPHAN.format(url=provider.url, folder=str(tmp_path), key=say.key)
+            async with await anyio.open_process([sys.executable, "-c", code], stdout=None, stderr=None) as process:
+                while not begun.exists() or not named(mark):  # noqa: ASYNC110 - a process tells no event
+                    await anyio.sleep(0.01)
+                process.kill()
+                await process.wait()
+                while named(mark) or working_in(tmp_path):  # noqa: ASYNC110 - a process tells no event
+                    await anyio.sleep(0.01)
+
+        assert len(provider.asked) == 1
 
 
 async def test_repeated_call_does_not_repeat_commands(talking: Any, say: Any, tmp_path: Path) -> None:
@@ -212,8 +255,8 @@ async def test_repeated_call_does_not_repeat_commands(talking: Any, say: Any, tm
 
 async def test_silence_of_a_running_tool_is_no_silence_of_the_model(talking: Any, say: Any) -> None:
     """The limit of silence does not count while a tool of its own runs."""
-    play = say.calls(("b1", "Bash", {"command": "sleep 2; echo slept"}))
-    async with talking(play, say.text("Slept."), allowed_tools=["Bash"], idle_seconds=1.5) as talk:
+    play = say.calls(("b1", "Bash", {"command": "sleep 6; echo slept"}))
+    async with talking(play, say.text("Slept."), allowed_tools=["Bash"], idle_seconds=4.0) as talk:
         heard = await talk.ask("Sleep")
 
     assert heard.used[0]["result"] == "slept"

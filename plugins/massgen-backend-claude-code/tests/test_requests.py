@@ -11,7 +11,7 @@ from massgen_core.api import File, Image, Message, Sampling, Text, Tool, ToolRed
 from massgen_testkit.protocols.messages import block, ended, started
 from massgen_testkit.provider import Play
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 
 async def test_what_an_agent_asks_for(talking: Any, say: Any) -> None:

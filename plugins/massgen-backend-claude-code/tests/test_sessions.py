@@ -12,7 +12,7 @@ from massgen_core.api import Image, Message, Text, Tool, ToolResult, Usage
 from massgen_testkit.protocols.messages import SIGNATURE, block, ended, started
 from massgen_testkit.provider import Play
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 VOTE = Tool(name="vote", parameters={"type": "object", "properties": {"id": {"type": "string"}}})
 PARIS, ROME = ("t1", "weather", {"city": "Paris"}), ("t2", "weather", {"city": "Rome"})
 

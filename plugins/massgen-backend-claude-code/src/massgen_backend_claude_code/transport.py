@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,8 @@ KEPT = 4096  # bytes of what it wrote to its standard error
 # Variables that hold a key or a token, and those that hold the number of a descriptor to read one from.
 KEY = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR")
 TOKEN = ("CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR")
+# Left alone, the program would go on without us; Linux can end it with the process that began it. Python is gone when the program is there.
+_TIED = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 @attrs.frozen(kw_only=True)
@@ -63,11 +66,14 @@ class CliTransport(Transport):
         self._process: anyio.abc.Process | None = None
         self._writing = anyio.Lock()
         self._errors: IO[bytes] | None = None
+        self._is_silent = False  # it closed its output, which it does when it ends
         self.complaints = ""
 
     async def connect(self) -> None:
         """Start the process."""
         launch = self._launch
+        if shutil.which(launch.arguments[0]) is None:
+            raise CLIConnectionError(f"{launch.arguments[0]} cannot be started: it is no program")
         env, handed = dict(launch.env), tuple[int, ...]()
         if launch.key is not None:
             value = launch.key.reveal()
@@ -77,10 +83,11 @@ class CliTransport(Transport):
             else:
                 handed = (_readable(value),)
                 env[by_descriptor] = str(handed[0])
+        tie = [sys.executable, "-I", "-S", "-c", _TIED] if sys.platform == "linux" and sys.executable else []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         try:
             self._process = await anyio.open_process(
-                list(launch.arguments),
+                [*tie, *launch.arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -97,7 +104,7 @@ class CliTransport(Transport):
 
     def is_ready(self) -> bool:
         """Tell whether the process runs."""
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._process.returncode is None and not self._is_silent
 
     async def write(self, data: str) -> None:
         """Send a line."""
@@ -127,6 +134,7 @@ class CliTransport(Transport):
                 except ValueError as error:
                     raise CLIJSONDecodeError(line[:200].decode(errors="replace"), error) from None
                 yield message
+        self._is_silent = True
         # Who closed it knows that it ended.
         if (code := await process.wait()) and self._process is not None:
             raise ProcessError(f"Claude Code ended with exit code {code}", exit_code=code)
