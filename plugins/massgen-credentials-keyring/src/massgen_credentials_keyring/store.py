@@ -104,8 +104,7 @@ def _keyring() -> KeyringBackend:
     from keyring.backends import fail  # noqa: PLC0415
 
     found = keyring.get_keyring()
-    # A chain of keyrings writes into its first.
-    priority = min(float(one.priority) for one in (found, *list(getattr(found, "backends", ()))[:1]))
+    priority = _first(found).priority
     is_there = not isinstance(found, fail.Keyring)
     if is_there and (priority >= RECOMMENDED or _is_chosen()):
         return found
@@ -126,7 +125,15 @@ def _is_chosen() -> bool:
 
 
 def _title(keyring: KeyringBackend) -> str:
-    return clean_line(f"keyring: {keyring.name}", 120)
+    return clean_line(f"keyring: {_first(keyring).name}", 120)
+
+
+def _first(keyring: KeyringBackend) -> KeyringBackend:
+    """Return the keyring that is written into: a chain of several writes into its first."""
+    for one in getattr(keyring, "backends", ()):
+        first: KeyringBackend = one
+        return first
+    return keyring
 
 
 def _asked(action: Callable[[KeyringBackend], T], value: Secret | None = None) -> T:
