@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from massgen_testkit import CommandSuite
@@ -19,3 +19,11 @@ class TestModels(CommandSuite):
         ("--backend", "no-such-backend"),
         ("push",),
     )
+
+
+class TestDoctor(CommandSuite):
+    """A backend that nobody provides is a mistake."""
+
+    name = "backend.doctor"
+    unsupported: ClassVar[Mapping[str, str]] = {"example": "no backend comes with this distribution; test_doctor.py makes its own"}
+    mistakes: ClassVar[Sequence[Sequence[str]]] = ((), ("no-such-backend",), ("no-such-backend", "--set", "x"))

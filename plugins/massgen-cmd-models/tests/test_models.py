@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -76,10 +77,11 @@ def test_every_catalogue_is_listed(app: Callable[..., ConsoleApp], capsys: pytes
     assert run(app(acme={"big": 1_100_000_000, "small-here": 98_000_000}, plain=None, zoo={})) == 0
 
     assert capsys.readouterr().out.splitlines() == [
-        "acme:",
-        "  big          1.1 GB  MIT         -     about big",
-        "  small-here    98 MB  MIT         here  about small-here",
-        "zoo:",
+        "acme: tools, streaming",
+        "  MODEL         SIZE  LICENCE  PLACE",
+        "  big         1.1 GB  MIT             about big",
+        "  small-here   98 MB  MIT      here   about small-here",
+        "zoo: tools, streaming",
         "  no models",
     ]
 
@@ -87,8 +89,11 @@ def test_every_catalogue_is_listed(app: Callable[..., ConsoleApp], capsys: pytes
 def test_one_backend(app: Callable[..., ConsoleApp], capsys: pytest.CaptureFixture[str]) -> None:
     """A backend can be named; one without a catalogue, or that does not exist, is a mistake."""
     program = app(acme={"big": 1}, plain=None, zoo={})
-    assert run(program, "--backend", "zoo") == 0
-    assert "acme" not in capsys.readouterr().out
+    for arguments in (("--backend", "zoo"), ("zoo",), ("zoo", "--backend", "zoo")):
+        assert run(program, *arguments) == 0
+        assert capsys.readouterr().out.splitlines() == ["zoo: tools, streaming", "  no models"]
+    with pytest.raises(UsageProblem, match="two backends are named"):
+        run(program, "zoo", "--backend", "acme")
 
     with pytest.raises(UsageProblem, match="backend 'plain' has no catalogue"):
         run(program, "--backend", "plain")
@@ -183,3 +188,65 @@ def test_a_name_without_pull(app: Callable[..., ConsoleApp]) -> None:
             run(app(acme={}), *arguments)
     with pytest.raises(UsageProblem, match="not both"):
         run(app(acme={}), "pull", "one", "--small")
+
+
+PRICED = """
+from massgen_core.api import ModelInfo, Price
+
+class Shop:
+    def models(self):
+        return [
+            ModelInfo(name="big", context=200000, price=Price(input=1.25, output=10, as_of="2026-01-31")),
+            ModelInfo(name="tiny\x1b[2J", price=Price(input=0.075, output=0, as_of="2026-02-01")),
+            ModelInfo(name="own", price=Price(input=0, output=0)),
+            ModelInfo(name="odd"),
+        ]
+
+    async def remote(self, options, context):
+        return [ModelInfo(name=f"{key}={value}") for key, value in options.items()]
+
+SHOP = Shop()
+"""
+
+
+def test_prices_are_listed_with_their_day(app: Callable[..., ConsoleApp], capsys: pytest.CaptureFixture[str]) -> None:
+    """A price is US dollars for a million tokens of input and output; nothing is said where none is known."""
+    assert run(app(acme=PRICED), "acme") == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "acme: tools, streaming",
+        "  MODEL  CONTEXT  $ IN / OUT PER MILLION",
+        "  big    200,000            1.25 / 10.00",
+        "  tiny                      0.075 / 0.00",
+        "  own                               free",
+        "  odd",
+        "  prices as of 2026-01-31 to 2026-02-01; yours go first: `prices` in a configuration",
+    ]
+
+
+def test_json(app: Callable[..., ConsoleApp], capsys: pytest.CaptureFixture[str]) -> None:
+    """A program gets all that a catalogue says."""
+    assert run(app(acme=PRICED), "--json") == 0
+
+    found = json.loads(capsys.readouterr().out)["acme"]
+    assert found["capabilities"] == ["tools", "streaming"]
+    assert found["models"][0]["price"] == {"input": 1.25, "output": 10, "cached": None, "written": None, "reasoning": None, "as_of": "2026-01-31"}
+    assert found["models"][3]["price"] is None
+
+
+def test_a_server_is_asked(app: Callable[..., ConsoleApp], capsys: pytest.CaptureFixture[str]) -> None:
+    """With --remote the catalogue asks its server, with the options of the command line; one that cannot says so."""
+    program = app(acme=PRICED, zoo={"one": 1})
+    assert run(program, "acme", "--remote", "--set", "preset=x", "--set", "query.v=1") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  MODEL", "  preset=x", "  query={'v': 1}"]
+
+    for mistaken, message in (
+        (("zoo", "--remote"), "cannot ask a server"),
+        (("--remote",), "massgen models BACKEND"),
+        (("acme", "--set", "a=1"), "massgen models BACKEND"),
+        (("acme", "--remote", "--set", "a"), "no KEY=VALUE"),
+        (("acme", "--remote", "--set", "a=1", "--set", "a.b=1"), "a value already"),
+        (("pull", "--remote"), "belong to listing"),
+    ):
+        with pytest.raises(UsageProblem, match=message):
+            run(program, *mistaken)

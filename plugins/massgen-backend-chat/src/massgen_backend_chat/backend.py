@@ -22,6 +22,7 @@ from massgen_core.api import BadRequest, Chunk, Context, LimitsChunk, ModelReque
 __all__ = ["ChatBackend", "open_backend"]
 
 ERROR_BYTES = 64 * 1024  # of a failed answer's body
+LIST_BYTES = 16 * 1024 * 1024  # of a list of models
 DRAIN_SECONDS = 0.2
 _decode = msgspec.json.Decoder().decode
 
@@ -76,6 +77,25 @@ class ChatBackend:
                     yield chunks
             finally:
                 await response.aclose()
+
+    async def listed(self) -> Any:
+        """Ask the server which models it has; return what it says, plain data.
+
+        Raises:
+            BackendFault: One of its subclasses.
+        """
+        url = httpx2.URL(f"{self._config.base}/models", params=self._config.query) if self._config.query else f"{self._config.base}/models"
+        headers = {name: value for name, value in self._headers.items() if name != "content-type"} | {"accept": "application/json"}
+        timeout = httpx2.Timeout(30.0, connect=self._config.connect_seconds)
+        with self._clients.borrow() as client, self._mapped():
+            async with client.stream("GET", url, headers=headers, timeout=timeout) as response:
+                raw = await _head(response, LIST_BYTES)
+        if response.status_code != 200:
+            raise self._faults.of_status(response.status_code, response.headers, raw[:ERROR_BYTES], "")
+        try:
+            return _decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise self._faults.garbled("a list of models that is no JSON") from None
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

@@ -105,7 +105,12 @@ class ChatConfig:
     @property
     def address(self) -> str:
         """Where requests go."""
-        return (self.base_url or self.known.base_url).rstrip("/") + "/chat/completions"
+        return f"{self.base}/chat/completions"
+
+    @property
+    def base(self) -> str:
+        """The server's address, without a slash at its end."""
+        return (self.base_url or self.known.base_url).rstrip("/")
 
     @property
     def reference(self) -> str:

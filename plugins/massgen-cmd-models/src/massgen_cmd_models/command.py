@@ -21,7 +21,10 @@ class Models:
     """Lists and fetches; each backend's catalogue does the work."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
-        parser.description = "List the models that installed backends offer, what they can do and what they cost. With `pull`: fetch one that then runs on this machine."
+        parser.description = (
+            "List the models that installed backends offer, what they can do and what they cost. "
+            "With `pull`: fetch one, which then runs on this machine without any key or network."
+        )
         parser.add_argument("what", nargs="?", default="list", metavar="BACKEND | pull", help="this backend's models only, or fetch one")
         parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the model to pull; the backend's best one, where nothing is given")
         parser.add_argument("--small", action="store_true", help="pull the backend's small model: less to fetch, faster, less able")
