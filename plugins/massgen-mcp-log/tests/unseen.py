@@ -11,7 +11,7 @@ import string
 import uuid
 from collections.abc import Callable, Iterator
 
-__all__ = ["PLACES", "SHAPES", "TOLD", "secrets"]
+__all__ = ["LOOKS", "PLACES", "SHAPES", "TOLD", "looks", "secrets"]
 
 LOWER, UPPER, DIGITS = string.ascii_lowercase, string.ascii_uppercase, string.digits
 ALNUM, HEX, URL = LOWER + UPPER + DIGITS, "0123456789abcdef", LOWER + UPPER + DIGITS + "-_"
@@ -100,6 +100,62 @@ SHAPES: tuple[tuple[str, Draw], ...] = (
     ("onepassword secret key", of("A3-", (6, UPPER + DIGITS), "-", (11, UPPER + DIGITS), "-", (5, UPPER + DIGITS), "-", (5, UPPER + DIGITS))),
 )
 
+NAMES = """user account file image reader writer parse build token cache layer stream buffer query result index handler utf8 base64
+    http2 sha256 x86 v2""".split()  # noqa: SIM905 - as prose they can be read
+
+
+def snake(r: random.Random) -> str:
+    return "_".join(r.choices(NAMES, k=r.randrange(4, 9)))
+
+
+def camel(r: random.Random) -> str:
+    return r.choice(["get", "with_", "my-"]) + "".join(word.title() for word in r.choices(NAMES, k=r.randrange(4, 9)))
+
+
+# What stands in the answers of tools and is no secret.
+LOOKS: tuple[Draw, ...] = (
+    of("chatcmpl-", (29, ALNUM)),
+    of("resp_", (48, HEX)),
+    of("msg_01", (22, ALNUM)),
+    of("toolu_01", (22, ALNUM)),
+    of("req_011C", (20, ALNUM)),
+    of("file-", (24, ALNUM)),
+    of("run_", (24, ALNUM)),
+    of("thread_", (24, ALNUM)),
+    of("asst_", (24, ALNUM)),
+    of("cus_", (14, ALNUM)),
+    of("pi_3", (23, ALNUM)),
+    of("pack-", (40, HEX), ".idx"),
+    of("commit-", (40, HEX)),
+    of("/nix/store/", (32, LOWER + DIGITS), "-openssl-3.0.13"),
+    of("registry.example/team/app@sha256:", (64, HEX)),
+    of("web-", (10, HEX), "-", (5, LOWER + DIGITS)),
+    of("assets/index-", (8, URL), ".js"),
+    of("chunk-vendors.", (20, HEX), ".css"),
+    of("i-0", (16, HEX)),
+    of("subnet-0", (16, HEX)),
+    of("arn:aws:iam::", (12, DIGITS), ":role/service-role/reader-", (8, LOWER)),
+    of("Root=1-", (8, HEX), "-", (24, HEX)),
+    uid("session-"),
+    uid("https://example.com/items/"),
+    of("https://docs.google.com/document/d/1", (43, URL), "/edit"),
+    of("https://youtu.be/", (11, URL)),
+    encoded("sha512-", 64),
+    encoded("data:image/webp;base64,", 200),
+    encoded("", 90),
+    snake,
+    camel,
+    lambda r: "def test_" + snake(r) + "_returns_" + str(r.randrange(100)) + "(self):",
+    lambda r: "-".join(r.choices(NAMES, k=6)) + "-2025-" + str(r.randrange(10, 99)),
+    lambda r: f"backup_{snake(r)}_20250{r.randrange(1, 9)}12T101112Z.tar.gz",
+    lambda r: f"{r.choice(NAMES)}_{r.randrange(10**6)}_{r.randrange(10**6)}_{r.randrange(10**9)}_{r.randrange(10**9)}",
+    lambda r: '{"name": "token", "value": "' + r.choice(["string", "optional", "true"]) + '"}',
+    lambda r: "| password | string | The account's password. |",
+    lambda r: "<key>" + camel(r) + "</key>",
+    lambda r: f"https://example.com/search?key={snake(r)}&code={r.randrange(999)}",
+    lambda r: "CREATE TABLE t (token TEXT, password TEXT NOT NULL, api_key VARCHAR(40));",
+)
+
 # Where the format tells nothing, the name tells: how files, environments and answers of tools spell the same thing.
 TOLD: tuple[str, ...] = (
     "MISTRAL_API_KEY={}",
@@ -151,3 +207,10 @@ def secrets(seed: int) -> Iterator[tuple[str, str, str]]:
         for count, letters in ((32, HEX), (40, ALNUM), (20, ALNUM)):
             secret = "".join(r.choices(letters, k=count - 2)) + r.choice(DIGITS) + r.choice("abcdef")
             yield place, secret, place.format(secret)
+
+
+def looks(seed: int, count: int) -> Iterator[str]:
+    """Yield texts that hold no secret."""
+    r = random.Random(seed)
+    for number in range(count):
+        yield r.choice(PLACES[:3]).format(LOOKS[number % len(LOOKS)](r))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from massgen_mcp_log.rules import RULES, TELLING, assigned, is_harmless
+from massgen_mcp_log.words import TOKEN
 
 __all__ = ["Redaction"]
 
@@ -68,6 +69,7 @@ class Redaction:
         for kind, hints, pattern in RULES:
             if any(hint in lowered for hint in hints):
                 shown = pattern.sub(self._replacer(kind), shown)
+        shown = TOKEN.sub(self._replacer("token"), shown)
         return self._assigned(shown, lowered if shown is text else _lower(shown))
 
     def _assigned(self, text: str, lowered: str) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from massgen_mcp_log.words import is_drawn, is_token
+
 __all__ = ["RULES", "TELLING", "assigned", "is_harmless"]
 
 Rule = tuple[str, tuple[str, ...], re.Pattern[str]]
 
-_BEFORE = r"(?<![A-Za-z0-9])"
+# In JSON, what begins a line stands behind the letter of an escape.
+_BEFORE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _AFTER = r"(?![A-Za-z0-9])"
 
 
@@ -97,12 +100,14 @@ RULES: tuple[Rule, ...] = (
     _context("basic", "basic", r"(?i)\bbasic\s+(?P<secret>[A-Za-z0-9+/]{10,}={0,2})(?![A-Za-z0-9+/=])"),
     _context(
         "auth-scheme",
-        ("ssws", "token "),
+        ("ssws", "token ", "apikey "),
         r"(?i)(?<=authorization)[\"'\\]{0,4}\s{0,3}[:=,]\s{0,3}[\"'\\]{0,4}(?:ssws|token|apikey)\s+(?P<secret>[^\s\"'\\,;]{8,})",
     ),
     _context("aws-signature", "x-amz-", r"(?i)x-amz-(?:signature|security-token|credential)=(?P<secret>[A-Za-z0-9%/+_.-]{16,})"),
     _context("sas", "sig=", r"(?<=[?&;])sig=(?P<secret>[A-Za-z0-9%+/=_-]{20,})"),
     _context("azure-key", ("accountkey=", "sharedaccesskey="), r"(?i)(?:accountkey|sharedaccesskey)=(?P<secret>[A-Za-z0-9+/=]{20,})"),
+    _context("query-key", ("?key=", "&key=", "?code=", "&code="), r"(?<=[?&])(?:key|code)=(?P<secret>[A-Za-z0-9_-]{20,400})(?![A-Za-z0-9])"),
+    _context("sql-password", "identified ", r"(?i)identified\s+(?:with\s+\S{1,60}\s+)?(?:by|as)\s+[\"'](?P<secret>[^\s\"'\\]{3,200})[\"'\\]"),
     _context("curl-user", (" -u", " --user"), r"(?<=\s)(?:-u|--user)[\s=]+[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{3,200})"),
     _context("netrc", "machine ", r"machine\s+\S+\s+login\s+\S+\s+password\s+(?P<secret>\S{3,200})"),
 )
@@ -111,7 +116,7 @@ RULES: tuple[Rule, ...] = (
 # lower case, so that the search is a plain one, and only where one stands is the rest looked at.
 TELLING = re.compile(
     r"pass(?:word|wd|phrase|code|key)|pwd|secret[_-]?(?:access[_-]?)?key|client[_-]?secret|secret|"
-    r"(?:api|access|auth|private|signing|encryption|master|account|service|app|admin|session|subscription|license|deploy|shared|webhook)[_-]?key|"
+    r"(?:api|access|auth|private|signing|encryption|master|account|service|app|admin|session|subscription|license|deploy|shared|webhook)[._-]?key|"
     r"token|authorization|credentials?|cookie|session[_-]?id|signature|otp|pin[_-]?code"
 )
 _HARMLESS_TOKENS = ("progress", "progress_", "page", "page_", "next_", "cursor", "continuation", "cancellation")
@@ -120,6 +125,11 @@ _FLAG = re.compile(r"(?:--|x-)[a-z-]{0,40}\Z")
 _COOKIE = re.compile(r"[\"'\\]{0,4}\s{0,3}[:=]\s{0,3}[\"'\\]{0,4}(?P<secret>[^\r\n\"'\\]{6,4000})")
 _NUMBERED = r"(?:[_-]?\d{1,3})?"
 _OPENED = re.compile(rf"{_NUMBERED}(?:{_QUOTE})?\s{{0,5}}(?:=>|:=|[:=])\s{{0,5}}(?P<open>{_QUOTE})")
+# `{"name": "API_KEY", "value": "..."}`, `<add key="ApiKey" value="..."/>`
+_NAMED = re.compile(rf"{_NUMBERED}{_QUOTE}\s{{0,5}},?\s{{0,5}}(?:{_QUOTE})?value(?:{_QUOTE})?\s{{0,5}}[:=]\s{{0,5}}(?P<open>{_QUOTE})", re.IGNORECASE)
+_ELEMENT = re.compile(r"[A-Za-z0-9_.:-]{0,40}>(?P<secret>[^<>\s]{4,4000})</")
+_TAG = re.compile(r"<[A-Za-z0-9_.:-]{0,40}\Z")
+_CELL = re.compile(r"`?\s{0,20}\|\s{0,20}`?(?P<secret>(?=[^\s|]{0,200}\d)[^\s|`]{6,200})`?\s{0,20}\|")
 _LISTED = re.compile(rf"{_QUOTE}\s{{0,5}},\s{{0,5}}(?P<open>{_QUOTE})")
 _BARE = re.compile(
     rf"{_NUMBERED}(?:={{1,2}}|\s{{0,3}}[:=]\s{{1,5}})(?!(?i:bearer|basic|token|ssws|apikey)\s)(?P<secret>[^\s\"'\\,;&<>(){{}}\[\]]{{4,4000}})"
@@ -143,7 +153,7 @@ def assigned(text: str, lowered: str, found: re.Match[str]) -> tuple[int, int] |
         return None
     if key == "cookie" and (cookie := _COOKIE.match(text, end)):
         return cookie.span("secret")
-    opened = _OPENED.match(text, end)
+    opened = _OPENED.match(text, end) or _NAMED.match(text, end)
     is_flag = _FLAG.search(lowered[max(0, start - 42) : start]) is not None
     if opened is None and (is_flag or key in ("authorization", "cookie")):
         opened = _LISTED.match(text, end)
@@ -152,12 +162,18 @@ def assigned(text: str, lowered: str, found: re.Match[str]) -> tuple[int, int] |
         if close < 0 or close - opened.end() < 3 or "\n" in text[opened.end() : close]:
             return None
         return opened.end(), close
-    bare = _BARE.match(text, end) or (_SPACED.match(text, end) if is_flag else None)
+    bare = _BARE.match(text, end) or (_SPACED.match(text, end) if is_flag else None) or _CELL.match(text, end)
+    if bare is None and _TAG.search(lowered[max(0, start - 42) : start]):
+        bare = _ELEMENT.match(text, end)
     if bare is None and key.startswith(("pass", "pwd", "pin")):
         bare = _DIGITS.match(text, end)
     return None if bare is None else bare.span("secret")
 
 
+# Names of headers and variables, and what stands in a template for the value itself.
+_NAME = re.compile(r"(?i)(?:x-|proxy-)?(?:[a-z]{1,12}-){0,2}(?:api-key|authorization|cookie|auth-token)|your[_-][a-z_-]{2,60}")
+# A call, or a name with dots, of a program's text: what is drawn has digits.
+_CODE = re.compile(r"`[^`\d]{1,60}`|[A-Za-z_]{1,40}(?:\.[A-Za-z_]{1,60}){1,6}")
 _STARS = re.compile(r"[*•x.]{3,}|<[^<>]{1,60}>|\$\{?[A-Za-z_][^}]{0,80}\}?|%[A-Za-z_]{1,60}%|\{\{?[^{}]{1,60}\}?\}", re.IGNORECASE)
 _REFERENCE = re.compile(r"(?:env|keyring|dotenv|file|vault):[\w./:-]{1,200}")
 _WORDS = frozenset(
@@ -170,6 +186,12 @@ _WORDS = frozenset(
 def is_harmless(secret: str, kind: str) -> bool:
     """Whether what stands where a secret could stand is none: a placeholder, a reference, a word of prose, a plain number."""
     if "[redacted:" in secret[:40] or secret.startswith("redacted:") or _STARS.fullmatch(secret) or _REFERENCE.fullmatch(secret):
+        return True
+    if kind == "token":
+        return not is_token(secret)
+    if kind == "query-key":
+        return not is_drawn(secret)
+    if kind == "assigned" and (_NAME.fullmatch(secret) or _CODE.fullmatch(secret)):
         return True
     if kind == "assigned":
         return secret.strip(".,:;!?").lower() in _WORDS or (len(secret) < 4 and not secret.isdigit())
