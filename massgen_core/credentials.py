@@ -46,7 +46,7 @@ def is_reference(text: str, plugins: Plugins) -> bool:
 
 @attrs.define
 class Credentials:
-    """Finds secrets by their references.
+    """Finds secrets by their references; what a store has given once is not asked for again, since that may mean a question to a person.
 
     Args:
         plugins: The installed plugins.
@@ -56,6 +56,7 @@ class Credentials:
     _plugins: Plugins
     _make: Callable[[str], CredentialStore]
     _made: dict[str, CredentialStore] = attrs.field(factory=dict, init=False)
+    _found: dict[tuple[str, str], Secret] = attrs.field(factory=dict, init=False)
 
     def find(self, reference: str) -> tuple[str, Secret]:
         """Return the name of the store that holds a secret, and the secret.
@@ -99,14 +100,19 @@ class Credentials:
         if store == ENVIRONMENT:
             value = os.environ.get(key) if "\0" not in key else None
             return Secret(value) if value else None
+        if (store, key) in self._found:
+            return self._found[store, key]
         if store not in self._made:
             self._made[store] = self._make(store)
         try:
-            return self._made[store].get(key)
+            found = self._made[store].get(key)
         except MassGenError:
             raise
         except Exception as error:  # its text may be the secret's
             raise StoreProblem(f"credential store {store!r} is broken ({type(error).__name__}); name another one, and tell its author") from error
+        if found is not None:
+            self._found[store, key] = found
+        return found
 
     def _advice(self, key: str, store: str = "") -> str:
         export = f"export {key}=..."

@@ -96,6 +96,28 @@ def test_a_bare_name_asks_the_environment_and_then_the_stores_in_order(
     assert credentials.find("MY_KEY") == ("env", Secret("from-env"))
 
 
+def test_a_secret_is_asked_for_once(plugins: Callable[..., Plugins]) -> None:
+    """A keyring may ask the person each time; what was not there is looked for again."""
+
+    class Counting:
+        def __init__(self) -> None:
+            self.asked: list[str] = []
+
+        def get(self, key: str) -> Secret | None:
+            self.asked.append(key)
+            return Secret("x") if key == "MY_KEY" else None
+
+    store = Counting()
+    credentials = Credentials(plugins(near=(1, {})), lambda name: store)
+    for _ in range(3):
+        credentials.find("near:MY_KEY")
+        credentials.find("MY_KEY")
+        with pytest.raises(SecretMissing):
+            credentials.find("near:OTHER_KEY")
+
+    assert store.asked == ["MY_KEY", "OTHER_KEY", "OTHER_KEY", "OTHER_KEY"]
+
+
 def test_an_empty_variable_is_none(plugins: Callable[..., Plugins], monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that is set to nothing holds no secret."""
     monkeypatch.setenv("MY_KEY", "")

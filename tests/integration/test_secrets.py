@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from massgen_core.api import BackendSpec
+from massgen_core.plugins.manager import Plugins
 from massgen_testkit import SCENARIOS, SECRET, Project
 from massgen_testkit.protocols.chat import chat_plays
 from massgen_testkit.provider import Provider, serving
@@ -142,3 +144,54 @@ def _rest(terminal: int) -> bytes:
         return os.read(terminal, 1000)
     except OSError:  # the other end is closed
         return b""
+
+
+@pytest.mark.parametrize("name", ["anthropic", "claude-code", "openai"])
+def test_the_check_knows_what_backends_ask_for(name: str) -> None:
+    """What a backend asks for where nothing is configured is what its spec tells `massgen auth check`."""
+    spec = Plugins.discover().get("backend", name)
+    assert isinstance(spec, BackendSpec)
+    assert spec.config is not None
+
+    assert spec.config().reference in spec.keys
+
+
+LEAKY = '''
+import os
+import sys
+
+from mcp.server import MCPServer
+
+server = MCPServer("leaky", log_level="CRITICAL")
+
+
+@server.tool()
+def tell(word: str) -> str:
+    """Say a secret."""
+    print("said", os.environ["TOKEN"], file=sys.stderr, flush=True)
+    return f"{word}: {os.environ['TOKEN']}"
+
+
+server.run(transport="stdio")
+'''
+
+
+def test_a_secret_of_an_mcp_server_is_taken_out_though_the_server_tells_it(tmp_path: Path) -> None:
+    """A reference among a server's variables: the server has the value; journal, logs, kept lists and output have stars."""
+    step = {"calls": [{"name": "mcp__leaky__tell", "arguments": {"word": "psst"}}]}
+    section = {"command": sys.executable, "args": ["leaky.py"], "env": {"TOKEN": "dotenv:LEAKY_TOKEN"}, "security": {"level": "permissive"}}
+    document = {
+        "version": 1,
+        "agents": [{"name": "ann", "backend": {"type": "scripted", "steps": [step, {"answer": "forty-two"}]}}],
+        "strategy": "single",
+        "toolsets": [{"type": "mcp", "servers": {"leaky": {**section, "log_level": "debug"}}}],
+        "permissions": {"allow": ["mcp__*"]},
+        "sinks": ["mcp-log"],
+    }
+    run = Project.make(tmp_path, {"massgen.yaml": document, "leaky.py": LEAKY, ".env": f"LEAKY_TOKEN={SECRET}\n"})
+    done = run.run("run", "What?", "--config", "massgen.yaml").check()
+
+    journal = "".join(path.read_text() for path in run.home.rglob("journal.jsonl"))
+    assert "psst: ***" in journal
+    assert SECRET not in done.stdout + done.stderr
+    assert found(run, SECRET) == {".env"}

@@ -18,7 +18,7 @@ def massgen_backends() -> list[BackendSpec]:
             factory="massgen_backend_claude_code.opening:open_backend",
             catalogue="massgen_backend_claude_code.catalogue:CATALOGUE",
             config=ClaudeCodeConfig,
-            keys={"env:ANTHROPIC_API_KEY": ""},
+            keys={"ANTHROPIC_API_KEY": ""},
             capabilities=Capabilities(images=True, files=True, reasoning=True),
         )
     ]
