@@ -34,9 +34,12 @@ _ALWAYS: Mapping[str, str] = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_TELEMETRY": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",  # what one run notes is not another's
     # A call that failed is tried again by a middleware, which the run's journal sees; the first try that it announces ends it.
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
     "CLAUDE_CODE_MAX_RETRIES": "1",
+    "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
+    "CLAUDE_CODE_DISABLE_REFUSAL_RETRY": "1",
     # Our tools are few, and always shown; their results are bounded already, and may be long in coming.
     "ENABLE_TOOL_SEARCH": "false",
     "MAX_MCP_OUTPUT_TOKENS": "1000000",
@@ -67,7 +70,8 @@ class Place:
         place = cls(work=(Path(config.cwd).expanduser() if config.cwd else workspace or own / "work").absolute(), state=own.absolute())
         try:
             place.work.mkdir(parents=True, exist_ok=True)
-            (place.state / "config").mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name in ("config", "tmp"):
+                (place.state / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise BadRequest(f"the folder {error.filename} cannot be made: {error.strerror}") from None
         return place
@@ -161,7 +165,7 @@ def _flags(config: ClaudeCodeConfig, request: ModelRequest) -> Sequence[str]:
 
 def _environment(config: ClaudeCodeConfig, request: ModelRequest, place: Place) -> dict[str, str]:
     handed = {name: value for name, value in os.environ.items() if _HANDED_ON.fullmatch(name) or name in config.pass_env}
-    made: dict[str, str] = {**handed, **_ALWAYS, "PWD": str(place.work)}
+    made: dict[str, str] = {**handed, **_ALWAYS, "PWD": str(place.work), "CLAUDE_CODE_TMPDIR": str(place.state / "tmp")}
     if not config.is_login:
         made["CLAUDE_CONFIG_DIR"] = str(place.state / "config")
     elif "CLAUDE_CONFIG_DIR" in os.environ:
