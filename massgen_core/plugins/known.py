@@ -49,6 +49,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "middleware.cache": "massgen-middleware-basic",
     "middleware.ratelimit": "massgen-middleware-basic",
     "middleware.retry": "massgen-middleware-basic",
+    "migration.massgen01": "massgen-migrate-massgen",
     "preset.default": "massgen-backend-local",
     "preset.quick-local": "massgen-backend-local",
     "sink.mcp-log": "massgen-mcp-log",

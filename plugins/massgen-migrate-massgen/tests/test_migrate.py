@@ -1,0 +1,166 @@
+"""What becomes of each part of the old format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from massgen_core.api import ConfigProblem, ConfigProblems
+from massgen_migrate_massgen.migrate import migrate
+
+
+def backend(**section: Any) -> dict[str, Any]:
+    """Return the agent that a backend's section comes to."""
+    agent: dict[str, Any] = migrate({"agent": {"id": "al", "backend": section}})["agents"][0]
+    return agent
+
+
+def refused(document: dict[str, Any]) -> list[tuple[str, str]]:
+    with pytest.raises(ConfigProblems) as caught:
+        migrate(document)
+    return [(problem.path, problem.message) for problem in caught.value.problems]
+
+
+def warned(document: dict[str, Any]) -> list[str]:
+    notes: list[ConfigProblem] = []
+    migrate(document, notes.append)
+    return [note.path for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"type": "openai", "text": {"verbosity": "low"}}, {"type": "openai", "text": {"verbosity": "low"}}),
+        ({"type": "claude", "enable_code_interpreter": True}, {"type": "anthropic", "enable_code_execution": True}),
+        ({"type": "claude_code", "permission_mode": "plan"}, {"type": "claude-code", "permission_mode": "plan"}),
+        ({"type": "grok"}, {"type": "chat", "preset": "grok"}),
+        ({"type": "zai", "base_url": "https://api.z.ai/v"}, {"type": "chat", "base_url": "https://api.z.ai/v", "preset": "zai"}),
+        ({"type": "chatcompletion"}, {"type": "chat", "preset": "openai"}),
+        ({"type": "chatcompletion", "base_url": "http://localhost:9/v1"}, {"type": "chat", "base_url": "http://localhost:9/v1"}),
+        (
+            {"type": "chatcompletion", "base_url": "https://api.cerebras.ai/v1"},
+            {"type": "chat", "base_url": "https://api.cerebras.ai/v1", "preset": "cerebras", "key": "CEREBRAS_API_KEY"},
+        ),
+        ({"type": "vllm", "top_k": 5}, {"type": "chat", "extra_body": {"top_k": 5}, "preset": "vllm"}),
+        ({"type": "azure_openai"}, {"type": "openai", "azure_endpoint": "${AZURE_OPENAI_ENDPOINT}"}),
+        ({"type": "azure_openai", "base_url": "https://a"}, {"type": "openai", "azure_endpoint": "https://a"}),
+        ({"type": "openai", "api_key": "${MINE}"}, {"type": "openai", "key": "env:MINE"}),
+        ({"type": "openai", "something_new": 1}, {"type": "openai", "extra_body": {"something_new": 1}}),
+    ],
+)
+def test_a_backend_becomes_todays(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Its type, its address and its options."""
+    assert backend(**old)["backend"] == new
+
+
+def test_the_model_tells_the_type() -> None:
+    """As it did then."""
+    assert backend(model="gemini-2.5-flash") == {"name": "al", "backend": {"type": "gemini"}, "model": "gemini-2.5-flash"}
+
+
+def test_a_key_goes_only_to_its_own_provider() -> None:
+    """An address that merely looks like a provider's gets no key of that provider."""
+    for address in ("https://api.cerebras.ai.evil.example/v1", "http://api.cerebras.ai/v1", "https://evil.example/api.cerebras.ai"):
+        assert "key" not in backend(type="chatcompletion", base_url=address)["backend"]
+
+
+def test_servers_become_a_toolset() -> None:
+    """With the lists of tools, and the agent's folder where `${cwd}` stood."""
+    server = {"name": "files", "command": "npx", "args": ["files", "${cwd}"]}
+    agent = backend(type="gemini", mcp_servers=[server], exclude_tools=["mcp__files__delete"])
+
+    placed = {"name": "files", "command": "npx", "args": ["files", "{workspace}"]}
+    assert agent["toolsets"] == [{"type": "mcp", "mcp_servers": [placed], "exclude_tools": ["mcp__files__delete"]}]
+    assert backend(type="claude_code", cwd="here", mcp_servers=[server])["toolsets"][0]["mcp_servers"][0]["args"] == ["files", "here"]
+
+
+def test_tools_of_claude_code_stay_with_it() -> None:
+    """Its lists name its own tools and those of servers; each goes to whoever has them."""
+    agent = backend(type="claude_code", allowed_tools=["Read", "mcp__a__b"], exclude_tools=["Bash", "post"], mcp_servers={"a": {"command": "x"}})
+
+    assert agent["backend"] == {"type": "claude-code", "allowed_tools": ["Read"], "disallowed_tools": ["Bash"]}
+    assert agent["toolsets"] == [
+        {"type": "mcp", "mcp_servers": {"a": {"command": "x"}}, "allowed_tools": ["mcp__a__b"], "exclude_tools": ["post"]},
+    ]
+
+
+def test_the_orchestrator_becomes_the_strategy() -> None:
+    """And its time-out the limit of the run."""
+    agents = [{"id": name, "backend": {"type": "grok"}} for name in "ab"]
+    made = migrate(
+        {
+            "agents": agents,
+            "orchestrator": {"voting_sensitivity": "strict", "max_new_answers_per_agent": 2, "disable_injection": True},
+            "timeout_settings": {"orchestrator_timeout_seconds": 30},
+            "ui": {"display_type": "simple"},
+        }
+    )
+
+    assert made["strategy"] == {"type": "consensus", "voting_sensitivity": "strict", "max_answers_per_agent": 2, "on_new_answer": "restart"}
+    assert (made["limits"], made["display"]) == ({"seconds": 30}, "plain")
+
+
+def test_planning_mode_never_acts_unasked() -> None:
+    """What agents were kept from doing while they planned is put to a person."""
+    document = {"agent": {"backend": {"type": "grok"}}, "orchestrator": {"coordination": {"enable_planning_mode": True}}}
+
+    assert migrate(document)["permissions"] == {"ask": ["mcp__*"]}
+    assert warned(document) == ["orchestrator.coordination.enable_planning_mode"]
+
+
+def test_names_are_made_fit_and_stay_different() -> None:
+    """A name that cannot stand today gets a neighbour of it."""
+    agents = [{"id": name, "backend": {"type": "grok"}} for name in ("gemini2.5", "gemini2-5", "gemini2 5", "ä")]
+
+    assert [agent["name"] for agent in migrate({"agents": agents})["agents"]] == ["gemini2-5", "gemini2-5-2", "gemini2-5-3", "agent"]
+
+
+def test_what_is_switched_off_is_no_mistake() -> None:
+    """A feature that no plugin provides, and that is not used, does no harm."""
+    section = {"type": "gemini", "enable_mcp_command_line": False, "custom_tools": [], "enable_audio_generation": False}
+
+    assert backend(**section) == {"name": "al", "backend": {"type": "gemini"}}
+
+
+def test_all_refusals_come_at_once() -> None:
+    """Each with its path in the old document."""
+    found = refused(
+        {
+            "agents": [
+                {"id": "a", "backend": {"type": "ag2"}},
+                {"id": "b", "backend": {"type": "gemni"}},
+                {"id": "c", "backend": {"type": "openai", "custom_tools": [{"path": "x.py"}], "temprature": 1}},
+                {"id": "d"},
+            ],
+            "orchestrator": {"context_paths": [{"path": "."}]},
+            "num_agents": 3,
+        }
+    )
+
+    assert [path for path, _ in found] == [
+        "agents[0].backend.type",
+        "agents[1].backend.type",
+        "agents[2].backend.custom_tools",
+        "agents[2].backend.temprature",
+        "agents[3]",
+        "orchestrator.context_paths",
+        "num_agents",
+    ]
+    assert "did you mean 'gemini'" in found[1][1]
+    assert "did you mean `temperature`" in found[3][1]
+
+
+def test_a_key_in_the_file_is_refused_and_not_shown() -> None:
+    """Neither the message nor the path holds it."""
+    ((path, message),) = refused({"agent": {"id": "a", "backend": {"type": "openai", "api_key": "sk-verysecret"}}})
+
+    assert path == "agent.backend.api_key"
+    assert "verysecret" not in message
+
+
+def test_claude_code_leaves_its_container_not_unnoticed() -> None:
+    """A file that ran its commands in a container is not run on the machine itself."""
+    section = {"type": "claude_code", "enable_mcp_command_line": True, "command_line_execution_mode": "docker"}
+
+    assert [path for path, _ in refused({"agent": {"backend": section}})] == ["agent.backend.command_line_execution_mode"]
