@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from massgen_core.api import (
     CommandRefused,
@@ -28,6 +31,7 @@ from massgen_core.api import (
 )
 from massgen_exec_local import beside, bubblewrap, cgroups, executor
 from massgen_exec_local.executor import LocalExecutor
+from massgen_exec_local.leftovers import PREFIX, own_name
 from massgen_testkit import PlainContext
 
 pytestmark = [
@@ -163,6 +167,40 @@ async def test_a_share_that_is_too_much_is_refused_at_start(sandbox: Open) -> No
             pass
 
 
+@pytest.mark.parametrize("place", ["/", "/home", "/etc"])
+async def test_a_workspace_that_is_too_much_is_refused(context: PlainContext, place: str) -> None:
+    """A run in such a folder would show all of it to commands."""
+    context.workspace = Path(place)
+    with pytest.raises(MassGenError, match=r"workspace\[0\]: .*(too much|belongs to the system)"):
+        async with context:
+            await context.open("executor", "local")
+
+
+async def test_a_file_without_end_is_not_read(sandbox: Open) -> None:
+    """A file of a terabyte of nothing does not take our memory."""
+    async with sandbox(limits={"file_size": 1 << 41}) as found:
+        assert (await found.run(command("truncate", "-s", "1T", "endless"))).exit_code == 0
+        with pytest.raises(OSError, match="larger than"):
+            await found.read("endless")
+
+
+@given(st.integers(1, 1 << 40))
+def test_temporary_files_have_what_was_asked_for(disk: int) -> None:
+    """Two file systems share the limit, in whole pages; neither is of no size, which would be no limit."""
+    found = bubblewrap.sizes(disk)
+
+    assert all(size > 0 and size % bubblewrap.PAGE == 0 for size in found.values())
+    assert sum(found.values()) <= max(disk, 2 * bubblewrap.PAGE)
+
+
+@pytest.mark.parametrize("disk", [1, 10_000, 1_000_001])
+async def test_odd_sizes_of_temporary_files_work(sandbox: Open, disk: int) -> None:
+    """Whatever number of bytes is asked for, the sandbox is set up, and no larger."""
+    async with sandbox() as found:
+        result = await found.run(command("sh", "-c", "head -c 5000000 /dev/zero > /tmp/big; stat -c %s /tmp/big", limits=Limits(disk=disk)))
+    assert int(result.stdout or 0) <= max(disk, 8192)
+
+
 # Secrets
 
 
@@ -292,7 +330,7 @@ async def test_groups_of_the_dead_are_removed(sandbox: Open) -> None:
     if not groups.folders:
         pytest.skip("not in CI: this user may make no control groups")
     base = next(iter(groups.folders.values()))
-    dead, living = base / "massgen-4194305-1-abcd", base / f"massgen-{os.getpid()}-{cgroups._start_time(os.getpid())}-abcd"
+    dead, living = base / f"{PREFIX}4194305-1-abcd", base / own_name()
     dead.mkdir()
     living.mkdir()
     try:
@@ -309,8 +347,8 @@ async def test_nothing_is_left_of_commands(sandbox: Open) -> None:
     async with sandbox() as found:
         for wanted in ("true", "false", "no-such-program"):
             await found.run(command(wanted))
-    mine = f"massgen-{os.getpid()}-*"
-    assert [folder for base in groups.folders.values() for folder in base.glob(mine)] == []
+    mine = f"{PREFIX}{os.getpid()}-*"
+    assert [folder for base in (*groups.folders.values(), Path(tempfile.gettempdir())) for folder in base.glob(mine)] == []
 
 
 async def test_running_out_of_memory_has_a_name(sandbox: Open) -> None:

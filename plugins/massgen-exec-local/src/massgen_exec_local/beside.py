@@ -16,6 +16,7 @@ from massgen_exec_local import seccomp
 from massgen_exec_local.bubblewrap import SETTINGS, SYSTEM, interpreter
 from massgen_exec_local.cell import Vector
 from massgen_exec_local.inside import landlock
+from massgen_exec_local.leftovers import own_name
 
 __all__ = ["Folder", "missing", "vector", "walls"]
 
@@ -59,7 +60,10 @@ def walls(*, read: Sequence[str], write: Sequence[str], network: bool) -> Mappin
 class Folder:
     """A command's own temporary folder."""
 
-    path: str = attrs.field(factory=lambda: tempfile.mkdtemp(prefix="massgen-command-"))
+    path: str = attrs.field(factory=lambda: os.path.join(tempfile.gettempdir(), own_name()))
+
+    def __attrs_post_init__(self) -> None:
+        os.mkdir(self.path, 0o700)
 
     def close(self) -> None:
         """Remove it, however deep it is and whatever modes its folders have."""

@@ -17,10 +17,12 @@ import attrs
 from massgen_core.api import ExecutorUnavailable
 from massgen_exec_local import seccomp
 from massgen_exec_local.cell import Vector
+from massgen_exec_local.leftovers import own_name
 
-__all__ = ["HOME", "INSIDE", "Bubblewrap", "Devices", "interpreter", "missing"]
+__all__ = ["HOME", "INSIDE", "Bubblewrap", "Devices", "interpreter", "missing", "sizes"]
 
 INSIDE = "/run/massgen"
+PAGE = 4096
 HOME = "/tmp/home"  # noqa: S108 - inside the sandbox
 NEEDED = ("--as-pid-1", "--cap-drop", "--die-with-parent", "--new-session", "--perms", "--ro-bind-data", "--seccomp", "--size", "--unshare-all")
 SYSTEM = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
@@ -30,6 +32,12 @@ SETTINGS = (
 )
 NETWORK_SETTINGS = ("hosts", "nsswitch.conf", "resolv.conf")
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+
+def sizes(disk: int) -> dict[str, int]:
+    """Return the bytes of each file system for temporary files: whole pages, at most `disk` together where that is some pages."""
+    shared = max(disk // 4 // PAGE, 1) * PAGE
+    return {"/tmp": max((disk - shared) // PAGE, 1) * PAGE, "/dev/shm": shared}  # noqa: S108 - inside
 
 
 def interpreter() -> tuple[str, str]:
@@ -65,8 +73,9 @@ class Devices:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="massgen-devices-"))
+        self.folder = Path(tempfile.gettempdir(), own_name())
         try:
+            self.folder.mkdir(mode=0o700)
             for name, (major, minor) in DEVICES.items():
                 os.mknod(self.folder / name, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
                 os.chmod(self.folder / name, 0o666)  # noqa: S103 - as the machine's own, whatever the umask says
@@ -113,8 +122,8 @@ class Bubblewrap:
         argv = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--unshare-user", *(["--share-net"] if network else [])]
         argv += ["--disable-userns"] if "--disable-userns" in _options(argv[0]) else []
         argv += ["--uid", str(user), "--gid", str(group), "--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "sandbox"]
-        argv += ["--cap-drop", "ALL", "--seccomp", str(data[0]), *self._system(network), *self._devices(disk // 4)]
-        argv += ["--perms", "1777", "--size", str(disk - disk // 4), "--tmpfs", "/tmp", "--perms", "0700", "--dir", HOME]  # noqa: S108 - inside
+        argv += ["--cap-drop", "ALL", "--seccomp", str(data[0]), *self._system(network), *self._devices(sizes(disk)["/dev/shm"])]  # noqa: S108 - inside
+        argv += ["--perms", "1777", "--size", str(sizes(disk)["/tmp"]), "--tmpfs", "/tmp", "--perms", "0700", "--dir", HOME]  # noqa: S108 - inside
         argv += ["--ro-bind-data", str(data[1]), "/etc/passwd", "--ro-bind-data", str(data[2]), "/etc/group"]
         argv += [] if base == "/usr" or base.startswith("/usr/") else ["--ro-bind", base, base]
         argv += ["--ro-bind", str(Path(__file__).parent / "inside"), INSIDE]
@@ -141,7 +150,7 @@ class Bubblewrap:
         yield from ("--dev", "/dev")
         for name in DEVICES if self.devices else ():
             yield from ("--dev-bind", f"{self.devices}/{name}", f"/dev/{name}")
-        yield from ("--perms", "1777", "--size", str(max(disk, 4096)), "--tmpfs", "/dev/shm", "--remount-ro", "/dev")  # noqa: S108 - inside
+        yield from ("--perms", "1777", "--size", str(disk), "--tmpfs", "/dev/shm", "--remount-ro", "/dev")  # noqa: S108 - inside
 
 
 _BEGIN = f"import sys; sys.path[:0] = [{INSIDE!r}]; import warden; warden.main()"

@@ -135,6 +135,18 @@ class Cell:
         with suppress(OSError):
             self._socket.send(b"kill")
 
+    async def gone(self) -> None:
+        """Wait a moment for the supervisor's end, so that `close` does not have to."""
+        try:
+            ending = os.pidfd_open(self._popen.pid)
+        except OSError:  # it is gone
+            return
+        try:
+            with anyio.move_on_after(KILL_SECONDS):
+                await anyio.wait_readable(ending)
+        finally:
+            os.close(ending)
+
     def drop(self) -> None:
         """Kill the supervisor itself."""
         self._popen.kill()

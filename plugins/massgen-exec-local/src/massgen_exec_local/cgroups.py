@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,10 @@ from pathlib import Path
 import attrs
 
 from massgen_core.api import LimitUnsupported
+from massgen_exec_local.leftovers import PREFIX, is_orphan, own_name
 
 __all__ = ["Cgroups", "Group", "find"]
 
-PREFIX = "massgen-"
 PERIOD = 100_000
 ATTEMPTS = 200
 _CONTROLLER = {"memory": "memory", "processes": "pids", "cpus": "cpu"}
@@ -24,13 +23,6 @@ _CONTROLLER = {"memory": "memory", "processes": "pids", "cpus": "cpu"}
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="ascii", errors="replace").strip()
-
-
-def _start_time(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
 
 
 @attrs.define
@@ -128,7 +120,7 @@ class Cgroups:
 
     def make(self, limits: frozenset[str]) -> Group:
         """Make groups for some limits."""
-        name = f"{PREFIX}{os.getpid()}-{_start_time(os.getpid())}-{secrets.token_hex(4)}"
+        name = own_name()
         folders = {limit: self.folders[limit] / name for limit in limits}
         group = Group(folders, self.is_second)
         try:
@@ -142,9 +134,8 @@ class Cgroups:
     def reap(self) -> None:
         """Remove groups whose owner is gone, and kill what is left in them."""
         for base in set(self.folders.values()):
-            for folder in base.glob(f"{PREFIX}*-*-*"):
-                _, pid, started, *_ = folder.name.split("-")
-                if pid.isdigit() and _start_time(int(pid)) == started:
+            for folder in base.glob(f"{PREFIX}*"):
+                if not is_orphan(folder.name):
                     continue
                 with suppress(OSError, ValueError):
                     for left in _text(folder / "cgroup.procs").split():
@@ -193,7 +184,7 @@ def _works(folder: Path, controller: str, *, is_second: bool) -> bool:
     """Try whether a group can be made and limited."""
     if is_second and controller not in (_text(folder / "cgroup.subtree_control") if (folder / "cgroup.subtree_control").is_file() else "").split():
         return False
-    probe = folder / f"{PREFIX}{os.getpid()}-{_start_time(os.getpid())}-{secrets.token_hex(4)}"
+    probe = folder / own_name()
     file = {"memory": "memory.max" if is_second else "memory.limit_in_bytes", "pids": "pids.max"}.get(
         controller, "cpu.max" if is_second else "cpu.cfs_quota_us"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -26,6 +27,7 @@ from massgen_exec_local import beside, bubblewrap, cgroups
 from massgen_exec_local.cell import Cell, Vector
 from massgen_exec_local.config import LocalConfig
 from massgen_exec_local.files import Files, shared
+from massgen_exec_local.leftovers import reap_folders
 from massgen_exec_local.limits import OF_A_PROCESS, OURS, Plan, plan, refuse
 from massgen_exec_local.patterns import Patterns
 from massgen_exec_local.process import Kept, Pipes, Running
@@ -181,9 +183,10 @@ class LocalExecutor:
         if self.wall == "landlock":
             walls = beside.walls(read=self.files.read, write=(self.files.workspace, *self.files.write, home), network=network)
         temporary = "/tmp" if self.profile is not None else home  # noqa: S108 - inside
+        sizes = bubblewrap.sizes(int(made.limits.disk or 0)) if self.profile is not None else {}
         env = {**self.base, "HOME": home, "TMPDIR": temporary, **self.config.env, **command.env}
         folder = command.folder if command.folder.startswith("/") else os.path.join(self.files.workspace, command.folder).rstrip("/")
-        return {"argv": list(command.argv), "env": env, "folder": folder, "limits": dict(made.of_a_process), "walls": walls}
+        return {"argv": list(command.argv), "env": env, "folder": folder, "limits": dict(made.of_a_process), "sizes": sizes, "walls": walls}
 
 
 def _without(mapping: Mapping[str, int], name: str) -> dict[str, int]:
@@ -257,7 +260,7 @@ async def _choose(config: LocalConfig, profile: bubblewrap.Bubblewrap) -> tuple[
 def _folder(context: Context) -> str:
     folder = context.workspace or context.folder / "massgen-exec-local" / (context.agent or "run")
     folder.mkdir(parents=True, exist_ok=True)
-    return os.path.realpath(folder)
+    return shared("workspace", (os.path.abspath(folder),), writable=())[0]
 
 
 def _revealed(values: Mapping[str, str], context: Context) -> dict[str, str]:
@@ -273,6 +276,9 @@ async def open_local(config: LocalConfig, context: Context) -> AsyncIterator[Exe
         LimitUnsupported: A limit of the configuration cannot be enforced.
         MassGenError: A path or a pattern of the configuration makes no sense.
     """
+    if sys.platform != "linux":
+        raise ExecutorUnavailable("executor local: sandboxes of this machine need Linux; use the executor docker")
+    reap_folders()
     workspace = _folder(context)
     write = shared("write", config.write, writable=(workspace,))
     read = shared("read", config.read, writable=(workspace, *write))

@@ -14,6 +14,8 @@ from massgen_core.api import MassGenError, open_beneath
 
 __all__ = ["Files", "shared"]
 
+# A command can make a file of any size out of nothing.
+MOST = 256 << 20
 # Nothing in them is an agent's business; what programs need of them is there anyway.
 CLOSED = ("/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/var/run")
 # Too much at once: a folder within may be shared.
@@ -72,7 +74,10 @@ class Files:
         """Return a file's content."""
         with os.fdopen(self._open(path, os.O_RDONLY, (self.workspace, *self.write, *self.read)), "rb") as file:
             _be_file(file.fileno(), path)
-            return file.read()
+            data = file.read(MOST + 1)
+            if len(data) > MOST:
+                raise OSError(errno.EFBIG, f"larger than {MOST} bytes", path)
+            return data
 
     def write_file(self, path: str, data: bytes) -> None:
         """Write a file, with its folders."""

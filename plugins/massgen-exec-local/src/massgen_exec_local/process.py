@@ -223,3 +223,4 @@ class Running:
             self._cell.drop()
             await self._ended.wait()
         self._pipes.close()
+        await self._cell.gone()

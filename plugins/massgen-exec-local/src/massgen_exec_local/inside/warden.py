@@ -64,6 +64,10 @@ def become(job: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
             resource.setrlimit(limit, (value, value))
             if resource.getrlimit(limit) != (value, value):
                 raise OSError(0, f"{name} does not hold")
+        for path, size in job["sizes"].items():
+            found = os.statvfs(path)
+            if found.f_blocks * found.f_frsize > size:
+                raise OSError(0, f"{path} is larger than {size} bytes")
         for number in (PIPE, FILE_SIZE):  # ignored by this interpreter, and what is ignored is inherited
             _LIBC.signal(number, ctypes.c_void_p(DEFAULT))
         stage = "walls"

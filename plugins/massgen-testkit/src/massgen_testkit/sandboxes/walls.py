@@ -47,6 +47,7 @@ else:
     result = libc.syscall(numbers[platform.machine()], {arguments})
     print("done" if result >= 0 else errno.errorcode.get(ctypes.get_errno(), "?"))
 """
+SYSTEM_FOLDERS = ("/", "/usr", "/usr/bin", "/etc", "/sys", "/boot", "/root")
 MISUSED = {"EFAULT", "EINVAL", "EBADF"}  # answers of a call that was let in
 SOCKETS = {"AF_VSOCK": 40, "AF_PACKET": 17, "AF_ALG": 38, "AF_BLUETOOTH": 31}
 
@@ -89,7 +90,7 @@ print(json.dumps(found))
                 return
         assert b"sesame" not in result.stdout
 
-    @pytest.mark.parametrize("place", ["/", "/usr", "/usr/bin", "/etc", "/proc/sys/kernel/hostname", "/sys", "/boot", "/root"])
+    @pytest.mark.parametrize("place", [*SYSTEM_FOLDERS, "/proc/sys/kernel/hostname", "/proc/sys/kernel/core_pattern"])
     async def test_nothing_but_the_workspace_can_be_written_to(self, context: PlainContext, workspace: Path, place: str) -> None:
         """The system's folders take no new file, and settings of the kernel no value."""
         self.need("read-only root")
