@@ -18,9 +18,10 @@ import attrs
 
 from massgen_core.config.classes import LISTS, MAPPINGS, is_section, keys, members, said, unstructure
 from massgen_core.config.document import scalar
-from massgen_core.config.sections import BUILT_IN, PluginConfig
+from massgen_core.config.sections import BUILT_IN, AgentConfig, PluginConfig
 from massgen_core.config.tree import KeyPath, Node, Place, parse_path, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginBroken
+from massgen_core.messages import Sampling
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
@@ -148,15 +149,15 @@ class _Reader:
         self.root, self.label = root, label
         self.problems: list[ConfigProblem] = []
 
-    def wrong(self, message: str, path: KeyPath, *, key: bool = False, allowed: Sequence[str] = (), near: str = "") -> Any:
+    def wrong(self, message: str, path: KeyPath, *, key: bool = False, allowed: Sequence[str] = (), near: str = "", fix: str = "") -> Any:
         place = self.root.at(path, key=key) if self.root else Place("")
         full = ": ".join(part for part in (self.label, show_path(path)) if part)
         where = {"source": place.source, "line": place.line, "column": place.column}
-        self.problems.append(ConfigProblem(message, path=full, allowed=allowed, nearest=near, **where))  # type: ignore[arg-type]
+        self.problems.append(ConfigProblem(message, path=full, allowed=allowed, nearest=near, fix=fix, **where))  # type: ignore[arg-type]
         return _BAD
 
     def mistaken(self, kind: Any, data: Any, path: KeyPath) -> Any:
-        return self.wrong(f"expected {said(kind)}, not {shown(data, path)}{_hint(kind, data)}", path)
+        return self.wrong(f"expected {said(kind)}, not {shown(data, path)}{_hint(kind, data)}", path, fix=_fix(kind, data))
 
     def value(self, kind: Any, data: Any, path: KeyPath) -> Any:
         parts = members(kind)
@@ -303,10 +304,20 @@ class _Reader:
         near = nearest(key, known)
         inner = {name: f"{outer}.{name}" for outer, (_, kind) in known.items() for part in members(kind) if is_section(part) for name in keys(part)}
         meant = near or inner.get(nearest(key, inner), "")
-        meant = f"did you mean `{meant}`?" if meant else ""
+        meant = self.elsewhere(key, path) or (f"did you mean `{meant}`?" if meant else "")
+        if not meant and "extra_body" in known:
+            meant = "what only the provider knows goes into `extra_body`"
         some = ", ".join(known) if known else "none"
         message = f"unknown key {key!r}{f'; {meant}' if meant else ''} (allowed: {some})"
         self.wrong(message, (*path, key), key=True, allowed=tuple(known), near=near)
+
+    def elsewhere(self, key: str, path: KeyPath) -> str:
+        """Say where an option of an agent belongs that somebody wrote beside its backend's name."""
+        if path[-1:] == ("backend",):
+            for place, section in (("", AgentConfig), ("sampling.", Sampling)):
+                if key in keys(section):
+                    return f"it is no option of the backend but of the agent: `{place}{key}`"
+        return ""
 
 
 def _fits(kind: Any, data: Any) -> bool:
@@ -335,6 +346,21 @@ def _hint(kind: Any, data: Any) -> str:
     if isinstance(data, str) and any(attrs.has(get_origin(part) or part) for part in parts) and ":" in data:
         return "; a space belongs after the `:`"
     return ""
+
+
+def _fix(kind: Any, data: Any) -> str:
+    """Return what to write instead, where only one thing can be meant."""
+    parts = members(kind)
+    if isinstance(data, Expanded):
+        return ""
+    if bool in parts and isinstance(data, str) and data.casefold() in _YES:
+        return _YES[data.casefold()]
+    if str in parts and isinstance(data, (bool, int)):
+        return f'"{str(data).lower()}"'
+    is_number = isinstance(data, str) and (int in parts or float in parts) and type(scalar(data)) in (int, float)
+    if is_number and (float in parts or isinstance(scalar(data), int)):
+        return str(data)
+    return str(int(data)) if isinstance(data, float) and int in parts and data.is_integer() else ""
 
 
 def _is_secret(path: KeyPath) -> bool:

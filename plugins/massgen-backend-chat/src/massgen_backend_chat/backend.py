@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import attrs
 import httpx2
 import msgspec
 
@@ -17,13 +18,15 @@ from massgen_backend_chat.config import ChatConfig
 from massgen_backend_chat.faults import Faults
 from massgen_backend_chat.sse import LIMIT, EventReader, LineTooLong
 from massgen_backend_chat.wire import body_of
-from massgen_core.api import BadRequest, Chunk, Context, LimitsChunk, ModelRequest, rate_limits
+from massgen_core.api import BadRequest, Chunk, Context, Dialect, LimitsChunk, ModelRequest, ToolFitter, rate_limits
 
 __all__ = ["ChatBackend", "open_backend"]
 
 ERROR_BYTES = 64 * 1024  # of a failed answer's body
 LIST_BYTES = 16 * 1024 * 1024  # of a list of models
 DRAIN_SECONDS = 0.2
+# Most servers take any JSON Schema, but the protocol's first one, and many after it, want an object without alternatives at the root.
+DIALECT = Dialect(root_unions=False)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -48,14 +51,14 @@ async def open_backend(config: ChatConfig, context: Context) -> AsyncIterator[Ch
             raise BadRequest(f"the key of {config.reference!r} holds characters that no header can carry; was something else pasted with it?")
         headers[name] = f"Bearer {value}" if name == "authorization" else value
     faults = Faults(config.preset or urlsplit(config.address).netloc, config.reference, context.redact)
-    yield ChatBackend(config, clients, headers, faults)
+    yield ChatBackend(config, clients, headers, faults, ToolFitter(DIALECT, backend="chat", emit=context.emit))
 
 
 class ChatBackend:
     """Speaks Chat Completions with one server."""
 
-    def __init__(self, config: ChatConfig, clients: Clients, headers: Mapping[str, str], faults: Faults) -> None:
-        self._config, self._clients, self._headers, self._faults = config, clients, headers, faults
+    def __init__(self, config: ChatConfig, clients: Clients, headers: Mapping[str, str], faults: Faults, fitter: ToolFitter) -> None:
+        self._config, self._clients, self._headers, self._faults, self._fitter = config, clients, headers, faults, fitter
         self._known = config.known
         self._url = httpx2.URL(config.address, params=config.query) if config.query else httpx2.URL(config.address)
         self._timeout = httpx2.Timeout(connect=config.connect_seconds, read=config.idle_seconds, write=60.0, pool=None)
@@ -63,6 +66,8 @@ class ChatBackend:
     @asynccontextmanager
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start a call; see the contract."""
+        if request.tools:
+            request = attrs.evolve(request, tools=self._fitter.tools(request.tools, request.metadata.get("agent", "")))
         body = await body_of(request, self._known, extra=self._config.extra_body)
         with self._clients.borrow() as client:
             post = client.build_request("POST", self._url, content=msgspec.json.encode(body), headers=self._headers, timeout=self._timeout)

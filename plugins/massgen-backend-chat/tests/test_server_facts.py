@@ -1,4 +1,4 @@
-"""What a server says that it has, and how much of its limits is left."""
+"""What a server says that it has, how much of its limits is left, and which schemas it takes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from massgen_core.api import (
     Price,
     RateLimit,
     RateLimits,
+    Tool,
+    ToolReduced,
     listed_price,
 )
 from massgen_testkit import PlainContext
@@ -134,3 +136,26 @@ async def test_limits_in_the_headers_of_an_answer(tmp_path: Path) -> None:
             heard = [chunk async for chunk in stream]
 
     assert heard[0] == LimitsChunk(RateLimits(requests=RateLimit(limit=60, remaining=59, reset=1.0)))
+
+
+async def test_tools_have_no_alternatives_at_their_root(tmp_path: Path) -> None:
+    """A tool's schema that servers refuse is reduced, and that is told once."""
+    parameters = {"type": "object", "anyOf": [{"properties": {"a": {"type": "string"}}}, {"properties": {"b": {"type": "string"}}}]}
+    request = ModelRequest(
+        model="m", messages=(Message.of("user", "Hi"),), tools=(Tool(name="odd", parameters=parameters),), metadata={"agent": "ann"}
+    )
+    with anyio.fail_after(20):
+        async with (
+            serving(WIRE_FAULTS["slow_first_byte"]) as provider,
+            PlainContext(folder=tmp_path) as context,
+            open_backend(ChatConfig(base_url=f"{provider.url}/v1"), context) as backend,
+        ):
+            for _ in range(2):
+                async with backend.respond(request) as stream:
+                    assert [chunk async for chunk in stream]
+
+    for body in provider.bodies:
+        written = body["tools"][0]["function"]["parameters"]
+        assert written == {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
+    (told,) = context.records.of(ToolReduced)
+    assert (told.agent, told.backend, told.tool) == ("ann", "chat", "odd")
