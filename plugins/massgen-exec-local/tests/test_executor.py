@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import stat
@@ -330,7 +331,7 @@ async def test_groups_of_the_dead_are_removed(sandbox: Open) -> None:
     if not groups.folders:
         pytest.skip("not in CI: this user may make no control groups")
     base = next(iter(groups.folders.values()))
-    dead, living = base / f"{PREFIX}4194305-1-abcd", base / own_name()
+    dead, living = base / f"{PREFIX}4194305-1-{secrets.token_hex(6)}", base / own_name()
     dead.mkdir()
     living.mkdir()
     try:

@@ -1,0 +1,76 @@
+"""Owners that are killed at any moment: nothing of their sandboxes is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from massgen_exec_local import cgroups
+from massgen_exec_local.executor import LocalExecutor
+from massgen_exec_local.leftovers import PREFIX
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.once,
+    pytest.mark.skipif(
+        sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
+    ),
+]
+OWNERS = 10
+
+
+def with_word(word: str) -> list[int]:
+    """Return the processes that have a word on their command line."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if word.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def kill_at_random(folder: Path, wall: str, word: str) -> list[int]:
+    """Start owners of two commands each, and kill each after a while of any length; return who they were."""
+    rng, killed = random.Random(7), []
+    for number in range(OWNERS):
+        place = folder / str(number)
+        (place / "workspace").mkdir(parents=True)
+        commands = [["sh", "-c", f"setsid sleep 600 {word} & sleep 600; : {word}"]] * 2
+        asked = {"name": "local", "options": {"sandbox": wall}, "folder": str(place), "commands": commands}
+        with subprocess.Popen([sys.executable, "-m", "massgen_testkit.sandboxes.owner"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as owner:
+            assert owner.stdin
+            owner.stdin.write(json.dumps(asked).encode() + b"\n")
+            owner.stdin.flush()
+            time.sleep(rng.uniform(0.2, 1.5))
+            owner.kill()
+            killed.append(owner.pid)
+    return killed
+
+
+@pytest.mark.parametrize("wall", ["bubblewrap", "landlock"])
+async def test_nothing_outlives_an_owner(wall: str, tmp_path: Path, sandbox: Callable[..., AbstractAsyncContextManager[LocalExecutor]]) -> None:
+    """Whenever it is killed: no process is left, and control groups and folders go when the next sandbox is opened."""
+    word = f"w{secrets.token_hex(8)}"
+    killed = await anyio.to_thread.run_sync(kill_at_random, tmp_path / "owners", wall, word)
+    with anyio.fail_after(30):
+        while with_word(word):  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.05)
+    async with sandbox(sandbox=wall):
+        places = {Path(tempfile.gettempdir()), *cgroups.find().folders.values()}
+        left = [file.name for place in places for pid in killed for file in place.glob(f"{PREFIX}{pid}-*")]
+    assert left == []
