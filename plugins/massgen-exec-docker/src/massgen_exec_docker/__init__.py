@@ -1,0 +1,1 @@
+"""The executor `docker`: commands in hardened containers."""

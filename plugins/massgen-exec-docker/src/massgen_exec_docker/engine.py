@@ -1,0 +1,197 @@
+"""The engine: reached through its SDK in threads, and through connections of our own where streams are needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import attrs
+import docker
+import docker.errors
+import requests.exceptions
+
+from massgen_core.api import ExecutorUnavailable, ImageMissing, MassGenError, clean_line
+from massgen_exec_docker.owner import OWNER, is_abandoned
+
+__all__ = ["Engine", "address", "connect", "connected"]
+
+R = TypeVar("R")
+SECONDS = 120
+HINT = (
+    "Start one (Debian and Ubuntu: apt install docker.io, then systemctl start docker, or dockerd; Docker Desktop: start the application; podman: "
+    "podman system service), or let the option `host` name its socket; `massgen docker doctor` says what is missing. With none: executor local"
+)
+
+
+def address(host: str = "") -> str:
+    """Return where the engine is: as configured, as DOCKER_HOST says, or as the Docker CLI's current context says.
+
+    Raises:
+        ExecutorUnavailable: It is not on this machine.
+    """
+    found = host or os.environ.get("DOCKER_HOST", "")
+    if not found:
+        with suppress(Exception):  # a broken context of a CLI that nobody needs here
+            found = str(docker.context.ContextAPI.get_current_context().Host or "")
+    found = found.replace("http+unix://", "unix://") or "unix:///var/run/docker.sock"
+    if not found.startswith("unix://"):
+        raise ExecutorUnavailable(
+            f"executor docker: the engine at {clean_line(found)} is not reached through a socket of this machine; the workspace could not be "
+            "shared with it. Set host: unix:///var/run/docker.sock, or choose another context"
+        )
+    return found
+
+
+@attrs.define
+class Engine:
+    """An engine that answers.
+
+    Attributes:
+        client: The SDK's client.
+        address: Its socket, as `unix:///path`.
+        info: What it says of itself.
+    """
+
+    client: Any
+    address: str
+    info: Mapping[str, Any]
+
+    @property
+    def path(self) -> str:
+        """The file of its socket."""
+        return self.address.removeprefix("unix://")
+
+    @property
+    def version(self) -> str:
+        """The version of its interface."""
+        return str(self.client.api.api_version)
+
+    @property
+    def is_rootless(self) -> bool:
+        """It runs without root's rights, which limits what it enforces."""
+        return any("rootless" in option for option in self.info.get("SecurityOptions") or ())
+
+    def enforced(self) -> frozenset[str]:
+        """Return the limits that it says it enforces; what it says is looked at from inside later."""
+        found = {"descriptors", "disk", "file_size", "output", "seconds"}
+        found |= {"memory"} if self.info.get("MemoryLimit") else set()
+        found |= {"processes"} if self.info.get("PidsLimit", True) else set()
+        found |= {"cpus"} if self.info.get("CpuCfsQuota") else set()
+        if self.is_rootless and str(self.info.get("CgroupVersion", "1")) == "1":  # it says yes, and does nothing
+            found -= {"cpus", "memory", "processes"}
+        return frozenset(found)
+
+    async def call(self, function: Callable[..., R], *arguments: Any, **named: Any) -> R:
+        """Call the SDK in a thread. It is waited for, whoever cancels: nothing is made that nobody knows of.
+
+        Raises:
+            ExecutorUnavailable: The engine does not answer.
+        """
+        return await anyio.to_thread.run_sync(partial(self.now, function, *arguments, **named))
+
+    def now(self, function: Callable[..., R], *arguments: Any, **named: Any) -> R:
+        """Call the SDK; errors of the connection become ours, those of the engine stay as they are."""
+        try:
+            return function(*arguments, **named)
+        except requests.exceptions.RequestException as error:
+            raise ExecutorUnavailable(f"executor docker: the engine at {self.address} does not answer ({type(error).__name__}). {HINT}") from None
+
+    def image(self, name: str, pull: str) -> str:
+        """Return the id of an image.
+
+        Raises:
+            ImageMissing: It is not there, and may not or cannot be fetched.
+        """
+        if pull != "always":
+            try:
+                return str(self.now(self.client.images.get, name).id)
+            except docker.errors.ImageNotFound:
+                if pull == "never":
+                    made = "massgen docker build-base makes it" if name.partition(":")[0] == "massgen-base" else "pull: missing lets it be fetched"
+                    raise ImageMissing(f"executor docker: the engine has no image {clean_line(name)!r}; {made}") from None
+            except docker.errors.APIError as error:
+                raise ImageMissing(f"executor docker: {clean_line(name)!r} names no image: {told(error)}") from None
+        try:
+            self.now(self.client.images.pull, name, **({} if ":" in name.rpartition("/")[2] or "@" in name else {"tag": "latest"}))
+            return str(self.now(self.client.images.get, name).id)
+        except docker.errors.APIError as error:
+            raise ImageMissing(f"executor docker: the image {clean_line(name)!r} cannot be fetched: {told(error)}") from None
+
+    def build(self, path: str) -> str:
+        """Build an image from a Dockerfile or a folder with one, and return its id.
+
+        Raises:
+            ImageMissing: It cannot be built.
+        """
+        place = os.path.realpath(os.path.expanduser(path))
+        folder, name = (place, "Dockerfile") if os.path.isdir(place) else os.path.split(place)
+        if not os.path.isfile(os.path.join(folder, name)):
+            raise ImageMissing(f"executor docker: there is no Dockerfile at {clean_line(path)!r}")
+        try:
+            image, _ = self.now(self.client.images.build, path=folder, dockerfile=name, rm=True, forcerm=True, labels={"massgen.image": "built"})
+        except docker.errors.BuildError as error:
+            lines = [str(each.get("stream") or each.get("error") or "").strip() for each in error.build_log]
+            last = " | ".join(clean_line(line) for line in [line for line in lines if line][-3:])
+            raise ImageMissing(f"executor docker: {clean_line(path)!r} cannot be built: {clean_line(error.msg)}; its last lines: {last}") from None
+        except docker.errors.APIError as error:
+            raise ImageMissing(f"executor docker: {clean_line(path)!r} cannot be built: {told(error)}") from None
+        return str(image.id)
+
+    def remove(self, identity: str) -> None:
+        """Remove a container, however it is; one that is gone already is no error."""
+        try:
+            self.now(self.client.api.remove_container, identity, force=True, v=True)
+        except docker.errors.APIError as error:
+            if error.status_code not in (404, 409):  # 409: somebody removes it already
+                raise MassGenError(f"executor docker: the container {identity[:12]} cannot be removed: {told(error)}") from None
+
+    def containers(self) -> list[Mapping[str, Any]]:
+        """Return all containers of MassGen, as the engine lists them."""
+        return list(self.now(self.client.api.containers, all=True, filters={"label": OWNER}))
+
+    def reap(self) -> list[str]:
+        """Remove the containers whose owners are gone; return their ids."""
+        gone = [str(each["Id"]) for each in self.containers() if is_abandoned(each.get("Labels") or {})]
+        for identity in gone:
+            self.remove(identity)
+        return gone
+
+
+def told(error: docker.errors.APIError) -> str:
+    """Return what the engine says, for a terminal."""
+    return clean_line(str(error.explanation or error))[:500]
+
+
+def connect(host: str = "") -> Engine:
+    """Reach the engine.
+
+    Raises:
+        ExecutorUnavailable: None answers.
+    """
+    where = address(host)
+    client = None
+    try:
+        client = docker.DockerClient(base_url=where, version="auto", timeout=SECONDS)
+        return Engine(client, where, client.info())
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        if client is not None:
+            client.close()
+        reason = "it may not be used by this user: add it to the group docker" if "PermissionError" in str(error) else "no engine answers"
+        raise ExecutorUnavailable(f"executor docker: {reason} at {where}. {HINT}") from None
+
+
+@asynccontextmanager
+async def connected(host: str) -> AsyncIterator[Engine]:
+    """Reach the engine, remove what crashes left there, and yield it."""
+    engine = await anyio.to_thread.run_sync(connect, host)
+    try:
+        with suppress(MassGenError):
+            await engine.call(engine.reap)
+        yield engine
+    finally:
+        engine.client.close()

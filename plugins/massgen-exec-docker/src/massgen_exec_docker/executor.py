@@ -1,0 +1,318 @@
+"""The executor: which container a command runs in."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from massgen_core.api import (
+    Context,
+    ExecCommand,
+    ExecResult,
+    Executor,
+    Limits,
+    LimitUnsupported,
+    MassGenError,
+    NetworkPolicy,
+    NoticeGiven,
+    Process,
+    clean_line,
+    is_reference,
+)
+from massgen_exec_docker.config import DockerConfig
+from massgen_exec_docker.egress import Proxy, Rules
+from massgen_exec_docker.engine import Engine, address, connected
+from massgen_exec_docker.events import SandboxOpened, SandboxRequested
+from massgen_exec_docker.files import WORKSPACE, Files, Share, give, shares, workspace_of
+from massgen_exec_docker.process import Running
+from massgen_exec_docker.profile import DEFAULTS, HOME, OF_A_CONTAINER, PORT, Profile, opened
+from massgen_exec_docker.session import Session, open_session
+
+__all__ = ["DockerExecutor", "opened_executor"]
+
+UNPRIVILEGED = 1000
+LEAST_MEMORY = 32 << 20  # with less, not even the agent begins
+OF_A_PROCESS = {"descriptors": "NOFILE", "file_size": "FSIZE"}
+_MODES = {"none": 0, "allow": 1, "full": 2}
+
+
+def _asked(limits: Limits) -> dict[str, Any]:
+    return attrs.asdict(limits, filter=lambda _, value: value is not None)
+
+
+def refuse(limits: Limits, enforced: frozenset[str]) -> None:
+    """Let limits pass that somebody asks for.
+
+    Raises:
+        LimitUnsupported: One of them cannot be enforced, or makes no sense.
+    """
+    for name, value in _asked(limits).items():
+        if value < 0 or (value == 0 and name != "output") or (name == "memory" and value < LEAST_MEMORY):
+            least = f"; the least is {LEAST_MEMORY} bytes" if name == "memory" else "; leave it out for the default"
+            raise LimitUnsupported(f"executor docker: a limit of {value} {name} makes no sense{least}")
+        if name not in enforced:
+            raise LimitUnsupported(
+                f"executor docker: the engine does not enforce the limit {name}; it enforces: {', '.join(sorted(enforced))}. "
+                "Leave the limit out, or use an engine with root's rights"
+            )
+
+
+@attrs.define(kw_only=True)
+class DockerExecutor:
+    """Containers for the commands of one agent.
+
+    Attributes:
+        engine: Where they run.
+        image: The image's id.
+        config: The options, secrets revealed.
+        context: What the factory was given.
+        shares: What of this machine is seen, the workspace first.
+        files: Opens files from outside.
+        user: UID:GID of commands.
+        enforced: The limits that the engine enforces.
+    """
+
+    engine: Engine
+    image: str
+    config: DockerConfig
+    context: Context
+    shares: tuple[Share, ...]
+    files: Files
+    user: str
+    enforced: frozenset[str]
+    _sessions: dict[object, Session] = attrs.field(factory=dict, init=False)
+    _proxies: dict[tuple[str, ...], Proxy] = attrs.field(factory=dict, init=False)
+    _locks: dict[object, anyio.Lock] = attrs.field(factory=dict, init=False)
+
+    async def run(self, command: ExecCommand) -> ExecResult:
+        """Run a command to its end."""
+        limits = self._limits(command)
+        async with self._running(command, limits, limits.seconds, keep=limits.output) as running:
+            out, err = await running.collect()
+            result = await running.wait()
+        return attrs.evolve(result, stdout=out, stderr=result.stderr + err, dropped=running.dropped)
+
+    @asynccontextmanager
+    async def start(self, command: ExecCommand) -> AsyncIterator[Process]:
+        """Start a command with open streams."""
+        limits = self._limits(command)
+        seconds = self.config.limits.seconds if command.limits.seconds is None else command.limits.seconds
+        async with self._running(command, limits, seconds, keep=None) as running:
+            yield running
+
+    async def read(self, path: str) -> bytes:
+        """Return a file of the sandbox."""
+        return await anyio.to_thread.run_sync(self.files.read_file, path)
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Write a file of the sandbox, with its folders."""
+        await anyio.to_thread.run_sync(self.files.write_file, path, data)
+
+    async def close(self) -> None:
+        """Remove all containers."""
+        async with anyio.create_task_group() as tasks:
+            for session in self._sessions.values():
+                tasks.start_soon(self._closed, session)
+        for proxy in self._proxies.values():
+            await proxy.close()
+
+    async def _closed(self, session: Session) -> None:
+        with suppress(MassGenError):
+            await session.close()
+
+    # What a command may
+
+    def _limits(self, command: ExecCommand) -> Limits:
+        if not command.argv or not command.argv[0]:
+            raise ValueError("a command needs a program")
+        if any("\0" in text for text in (*command.argv, *command.env, *command.env.values(), command.folder)):
+            raise ValueError("neither arguments, variables nor folders can hold a zero byte")
+        refuse(command.limits, self.enforced)
+        return attrs.evolve(DEFAULTS, **_asked(self.config.limits) | _asked(command.limits))
+
+    def _network(self, command: ExecCommand) -> NetworkPolicy:
+        own = NetworkPolicy(mode=self.config.network, hosts=self.config.hosts)
+        asked = own if command.network is None else command.network
+        if asked.mode == "full" and own.mode != "full":
+            raise LimitUnsupported("executor docker: the network is closed; the option network: full opens it")
+        return NetworkPolicy(mode=asked.mode, hosts=asked.hosts if asked.mode == "allow" else ())
+
+    def _user(self, command: ExecCommand) -> str:
+        if not command.user:
+            return self.user
+        user, _, group = command.user.partition(":")
+        if not user.isdigit() or not (group.isdigit() or not group):
+            raise LimitUnsupported(f"executor docker: the user {clean_line(command.user)!r} is no number; images know different names")
+        if int(user) == 0 and self.user.partition(":")[0] != "0":
+            raise LimitUnsupported("executor docker: commands do not run as the user root; the option user: '0' lets them")
+        return f"{int(user)}:{int(group or user)}"
+
+    # Where it runs
+
+    @asynccontextmanager
+    async def _running(self, command: ExecCommand, limits: Limits, seconds: float | None, *, keep: int | None) -> AsyncIterator[Running]:
+        failure: Exception | None = None
+        async with self._session(command, limits) as session, session.job(self._job(command, limits, session, keep)) as running:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(running.watch, seconds)
+                tasks.start_soon(lambda: running.feed(command.stdin, close=keep is not None))
+                try:
+                    yield running
+                except Exception as error:  # raised again below, where the task group cannot wrap it
+                    failure = error
+                tasks.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
+
+    def _job(self, command: ExecCommand, limits: Limits, session: Session, keep: int | None) -> Mapping[str, Any]:
+        env = {**session.seen["env"], "HOME": HOME, "TMPDIR": "/tmp", "USER": "agent", "LANG": "C.UTF-8"}  # noqa: S108 - inside
+        if "lo" in session.seen["interfaces"] and self._network(command).mode == "allow":
+            env |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), f"http://127.0.0.1:{PORT}")
+        env |= {**self.config.env, **command.env}
+        return {
+            "argv": list(command.argv),
+            "env": env,
+            "folder": os.path.join(WORKSPACE, command.folder).rstrip("/") or "/",
+            "keep": keep,
+            "limits": {kernel: int(getattr(limits, name)) for name, kernel in OF_A_PROCESS.items()},
+        }
+
+    @asynccontextmanager
+    async def _session(self, command: ExecCommand, limits: Limits) -> AsyncIterator[Session]:
+        network, user = self._network(command), self._user(command)
+        own = {name for name in OF_A_CONTAINER if getattr(command.limits, name) is not None}
+        own |= {name for name in OF_A_PROCESS if getattr(limits, name) > getattr(self._base(), name)}
+        if own:
+            session = await self._opened(limits, network, user)
+            try:
+                yield session
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._closed(session)
+            return
+        key = (network, user)
+        async with self._locks.setdefault(key, anyio.Lock()):
+            found = self._sessions.get(key)
+            if found is None or found.lost:
+                if found is not None:
+                    del self._sessions[key]
+                    with anyio.CancelScope(shield=True):
+                        await self._closed(found)
+                found = self._sessions[key] = await self._opened(self._base(), network, user)
+        yield found
+
+    def _base(self) -> Limits:
+        return attrs.evolve(DEFAULTS, **_asked(self.config.limits))
+
+    async def _opened(self, limits: Limits, network: NetworkPolicy, user: str) -> Session:
+        begun = time.monotonic()
+        cores = float(self.engine.info.get("NCPU") or os.cpu_count() or 1)
+        profile = Profile(
+            image=self.image,
+            config=self.config,
+            shares=self.shares,
+            user=user,
+            network=network.mode,
+            proxy=await self._proxy(network.hosts) if network.mode == "allow" else "",
+            limits=attrs.evolve(limits, cpus=min(limits.cpus or cores, cores)),
+            enforced=self.enforced,
+        )
+        session = await open_session(self.engine, profile, self.context)
+        self.context.emit(
+            SandboxOpened(
+                agent=self.context.agent,
+                container=session.identity[:12],
+                image=self.image,
+                network=network.mode,
+                opened=opened(attrs.evolve(self.config, network=network.mode, hosts=network.hosts)),
+                seconds=time.monotonic() - begun,
+            )
+        )
+        return session
+
+    async def _proxy(self, hosts: tuple[str, ...]) -> str:
+        async with self._locks.setdefault("proxy", anyio.Lock()):
+            if hosts not in self._proxies:
+                proxy = Proxy(Rules(hosts), self._told)
+                await proxy.open()
+                self.context.start(proxy.serve)
+                self._proxies[hosts] = proxy
+            return self._proxies[hosts].folder
+
+    def _told(self, method: str, target: str, reason: str) -> None:
+        method, target = clean_line(method)[:20], clean_line(target)[:300]
+        self.context.emit(SandboxRequested(agent=self.context.agent, method=method, target=target, is_allowed=not reason, reason=reason))
+
+
+def _revealed(values: Mapping[str, str], context: Context) -> dict[str, str]:
+    return {name: context.secret(value).reveal() if is_reference(value, context.plugins) else value for name, value in values.items()}
+
+
+def _user_of(config: DockerConfig, workspace: Share) -> tuple[int, int]:
+    """Return the user of commands and the group.
+
+    Raises:
+        MassGenError: The option is no number.
+    """
+    if config.user:
+        user, _, group = config.user.partition(":")
+        if not user.isdigit() or not (group.isdigit() or not group):
+            raise MassGenError(f"executor docker: option user: {clean_line(config.user)!r} is neither UID nor UID:GID")
+        return int(user), int(group or user)
+    state = os.stat(workspace.source)
+    return (state.st_uid, state.st_gid) if state.st_uid else (UNPRIVILEGED, UNPRIVILEGED)
+
+
+def _made(config: DockerConfig, context: Context, engine: Engine) -> DockerExecutor:
+    """Check what is configured against the engine and this machine, and return the executor."""
+    workspace = workspace_of(context.workspace or context.folder / "massgen-exec-docker" / (context.agent or "run"))
+    write = shares("write", config.write, writable=(workspace.source,))
+    read = shares("read", config.read, writable=(workspace.source, *(each.source for each in write)))
+    user, group = _user_of(config, workspace)
+    enforced = engine.enforced()
+    refuse(config.limits, enforced)
+    Rules(config.hosts)
+    image = engine.build(config.dockerfile) if config.dockerfile else engine.image(config.image, config.pull)
+    give(workspace.source, user, group)
+    every = (workspace, *write, *read)
+    return DockerExecutor(
+        engine=engine,
+        image=image,
+        config=attrs.evolve(config, env=_revealed(config.env, context)),
+        context=context,
+        shares=every,
+        files=Files(shares=every, user=user, group=group),
+        user=f"{user}:{group}",
+        enforced=enforced,
+    )
+
+
+@asynccontextmanager
+async def opened_executor(config: DockerConfig, context: Context) -> AsyncIterator[Executor]:
+    """Reach the engine, find the image, and check what is configured; containers start with the first command that needs one.
+
+    Raises:
+        ExecutorUnavailable: No engine answers.
+        ImageMissing: The image is not there.
+        LimitUnsupported: The engine does not enforce a configured limit.
+        MassGenError: A folder must not be shared, or an option makes no sense.
+    """
+    engine: Engine = await context.share(("massgen-exec-docker", address(config.host)), lambda: connected(config.host))
+    executor = await engine.call(_made, config, context, engine)
+    if walls := opened(config):
+        context.emit(NoticeGiven(level="info", text=f"executor docker: open in the sandbox: {'; '.join(walls)}", agent=context.agent))
+    if missing := {"cpus", "memory", "processes"} - executor.enforced:
+        text = f"executor docker: this engine does not limit {', '.join(sorted(missing))}"
+        context.emit(NoticeGiven(level="warning", text=text, agent=context.agent))
+    try:
+        yield executor
+    finally:
+        with anyio.CancelScope(shield=True):
+            await executor.close()

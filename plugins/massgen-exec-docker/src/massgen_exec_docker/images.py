@@ -1,0 +1,74 @@
+"""Images that MassGen makes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import docker.errors
+
+from massgen_core.api import MassGenError
+from massgen_exec_docker.debian import archive, packages_of
+from massgen_exec_docker.engine import Engine, told
+
+__all__ = ["build", "remove"]
+
+LABEL = "massgen.image"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "massgen" / "packages"
+
+
+def build(engine: Engine, name: str, stack: str, more: Sequence[str] = (), *, only_missing: bool = False) -> Iterator[str]:
+    """Make an image from Debian's packages; yields what is being done, for a person.
+
+    Raises:
+        ExecutorUnavailable: This machine has no apt, or the engine does not answer.
+        MassGenError: A package or the stack does not exist, or the engine does not take the image.
+    """
+    packages = packages_of(stack, more)
+    repository, _, tag = name.partition(":")
+    if only_missing and _has(engine, name, packages):
+        yield f"{name} is there"
+        return
+    with tempfile.TemporaryDirectory(prefix="massgen-image-") as folder:
+        file = Path(folder) / "root.tar"
+        yield from archive(packages, _cache(), file)
+        changes = [
+            'CMD ["/bin/sh"]',
+            "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            f"LABEL {LABEL}={stack} {LABEL}.packages={','.join(packages)}",
+            "WORKDIR /workspace",
+        ]
+        try:
+            answer = engine.now(engine.client.api.import_image_from_file, str(file), repository=repository, tag=tag or "latest", changes=changes)
+            image = engine.now(engine.client.images.get, name)
+        except docker.errors.APIError as error:
+            raise MassGenError(f"the engine does not take the image: {told(error)}") from None
+        if '"error"' in str(answer):
+            raise MassGenError(f"the engine does not take the image: {str(answer)[-300:]}")
+    yield f"{name} is {str(image.id)[7:19]}"
+
+
+def _has(engine: Engine, name: str, packages: Sequence[str]) -> bool:
+    try:
+        image = engine.now(engine.client.images.get, name)
+    except docker.errors.ImageNotFound:
+        return False
+    return str((image.labels or {}).get(f"{LABEL}.packages")) == ",".join(packages)
+
+
+def remove(engine: Engine) -> int:
+    """Remove images that MassGen made and nothing uses; return how many."""
+    count = 0
+    for image in engine.now(engine.client.api.images, filters={"label": LABEL}, quiet=True):
+        try:
+            engine.now(engine.client.api.remove_image, image, force=False)
+            count += 1
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # a container uses it
+                raise MassGenError(f"an image cannot be removed: {told(error)}") from None
+    return count
