@@ -95,6 +95,7 @@ class ConfigProblem(MassGenError):
         column: From 1; 0 where there is none.
         allowed: What could stand there, where that is a list of names or values.
         nearest: The one of `allowed` that was probably meant; empty where none is near.
+        fix: What to write in place of the value, where that is certain; empty where it is not.
     """
 
     def __init__(
@@ -107,9 +108,10 @@ class ConfigProblem(MassGenError):
         column: int = 0,
         allowed: Sequence[str] = (),
         nearest: str = "",
+        fix: str = "",
     ) -> None:
         self.message, self.path, self.source, self.line, self.column = message, path, source, line, column
-        self.allowed, self.nearest = tuple(allowed), nearest
+        self.allowed, self.nearest, self.fix = tuple(allowed), nearest, fix
         place = f"{source}:{line}:{column}" if line else source
         super().__init__(": ".join(part for part in (place, path, message) if part))
 

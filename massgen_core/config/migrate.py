@@ -98,6 +98,7 @@ def _placed(problem: ConfigProblem, root: Node) -> ConfigProblem:
         column=place.column,
         allowed=problem.allowed,
         nearest=problem.nearest,
+        fix=problem.fix,
     )
 
 

@@ -157,7 +157,9 @@ class _Reader:
         return _BAD
 
     def mistaken(self, kind: Any, data: Any, path: KeyPath) -> Any:
-        return self.wrong(f"expected {said(kind)}, not {shown(data, path)}{_hint(kind, data)}", path, fix=_fix(kind, data))
+        return self.wrong(
+            f"expected {said(kind)}, not {shown(data, path)}{_hint(kind, data)}", path, fix="" if _is_secret(path) else _fix(kind, data)
+        )
 
     def value(self, kind: Any, data: Any, path: KeyPath) -> Any:
         parts = members(kind)

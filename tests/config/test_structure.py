@@ -275,6 +275,23 @@ def test_a_problem_carries_what_is_allowed_as_data() -> None:
     assert (wrong.allowed, wrong.nearest) == (("red", "blue"), "red")
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("flag: 'yes'", "true"),
+        ("count: '7'", "7"),
+        ("count: 7.0", "7"),
+        ("text: 5", '"5"'),
+        ("text: true", '"true"'),
+        ("count: 7.5", ""),
+        ("count: x", ""),
+    ],
+)
+def test_a_problem_carries_what_to_write_where_that_is_certain(text: str, fix: str) -> None:
+    """And nothing where something else could be meant."""
+    assert problem(Everything, text).fix == fix
+
+
 def test_what_is_missing_is_explained() -> None:
     """A required key says what it is for, at the place of the mapping that lacks it."""
     found = problem(Needy, "sampling: {}")
