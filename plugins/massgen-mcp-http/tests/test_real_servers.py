@@ -1,12 +1,10 @@
-"""The protocol's own example server over HTTP, from its registry; kept in a folder of the cache."""
+"""The protocol's own example server over HTTP, from its registry."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -26,27 +24,12 @@ from massgen_testkit import Leaks, PlainContext
 from .conftest import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.once]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "massgen-tests", "mcp-servers")
 
 
-@pytest.fixture(scope="session")
-def everything() -> Path:
-    """Return the program of the example server; install it where it is missing, or skip the test."""
-    folder = CACHE / "npm-everything"
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("npm and node are not installed")
-    if not folder.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=".npm-everything-", dir=CACHE))
-        package = "@modelcontextprotocol/server-everything"
-        command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(new), package]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            shutil.rmtree(new, ignore_errors=True)
-            pytest.skip(f"it could not be fetched: {done.stderr.strip()[-200:]}")
-        if not folder.exists():  # another process may have been quicker
-            new.rename(folder)
-    return folder / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+@pytest.fixture
+def everything(real_servers: Any) -> Path:
+    """Return the program of the example server."""
+    return Path(real_servers.node("@modelcontextprotocol/server-everything").args[0])
 
 
 @contextmanager

@@ -130,7 +130,8 @@ def answer(message: dict[str, Any]) -> None:  # noqa: PLR0912 - a table of behav
                 os._exit(4)
             capabilities = {"tools": {"listChanged": True}}
             info = {"name": "peer", "version": "1.2"}
-            send(id=request, result={"protocolVersion": params["protocolVersion"], "capabilities": capabilities, "serverInfo": info})
+            version = KIND.removeprefix("of-") if KIND.startswith("of-") else params["protocolVersion"]
+            send(id=request, result={"protocolVersion": version, "capabilities": capabilities, "serverInfo": info})
         case "notifications/cancelled":
             CANCELLED.add(params.get("requestId"))
         case "tools/list":

@@ -70,6 +70,24 @@ async def test_a_server_is_opened_asked_and_closed(context: Any, section: Sectio
     assert (closed.reason, closed.calls) == ("the run ended", 1)
 
 
+@pytest.mark.parametrize("era", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+async def test_every_era_with_a_handshake_is_spoken(context: Any, section: Section, era: str) -> None:
+    """A server that knows one revision only is used in that one; tools are listed and called."""
+    async with served(context, section(program=f"of-{era}")) as (server,):
+        result = await ask(server, context)
+
+        assert server.fault is None
+        assert server.era == era
+        assert "pid" in result["content"][0]["text"]
+
+
+async def test_an_era_that_nobody_knows_is_named(context: Any, section: Section) -> None:
+    """A server that answers with a revision of its own invention is left out, and the fault says which."""
+    async with served(context, section(program="of-1999-01-01", retry=RetryConfig(attempts=1))) as (server,):
+        assert server.fault is not None
+        assert "1999-01-01" in str(server.fault)
+
+
 async def test_a_server_that_dies_on_the_probe_is_greeted_in_the_old_way_from_then_on(
     context: Any, section: Section, records: Any, memory: Memory, tmp_path: Path
 ) -> None:
