@@ -130,6 +130,8 @@ def run(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Install tox and run the checks; without arguments all of them, two at a time."""
     programs = environment(ROOT / ".venv-tox", list(TEST_TOOLS), [CONSTRAINTS])
+    if not can_compute():
+        provide("libgomp1", "the tests of the embedded model need libgomp.so.1")
     command = [str(programs / "tox"), *(arguments or ["run-parallel", "--parallel", "2", "--parallel-no-spinner"])]
     shutil.rmtree(ROOT / ".tox" / "reports", ignore_errors=True)
     if ssl.get_default_verify_paths().cafile:

