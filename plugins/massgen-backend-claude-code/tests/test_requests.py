@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from massgen_core.api import File, Image, Message, Sampling, Text, Tool, ToolReduced, Usage
-from massgen_testkit.protocols.messages import block, ended, started
+from massgen_testkit.protocols.messages import block, ended, rejected, started
 from massgen_testkit.provider import Play
 
 pytestmark = [pytest.mark.anyio, pytest.mark.once]
@@ -95,3 +95,30 @@ async def test_cut_answer_is_gone_on_with(talking: Any, say: Any) -> None:
     assert second.message.text == "the rest."
     assert "Half of" in shown
     assert "as a record" not in shown
+
+
+async def test_words_before_and_after_tools_are_paragraphs(talking: Any, say: Any) -> None:
+    """What is said before a tool of its own works, and after, does not run together."""
+    first = (
+        started(Usage(input=10)),
+        *block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Let me "}, {"type": "text_delta", "text": "look."}),
+        *block(1, {"type": "tool_use", "id": "b1", "name": "Bash", "input": {}}, {"type": "input_json_delta", "partial_json": '{"command": "pwd"}'}),
+        *ended("tool_use"),
+    )
+    async with talking(Play(pieces=first), say.text("Found it."), allowed_tools=["Bash"]) as talk:
+        heard = await talk.ask("Look")
+
+    assert heard.message.text == "Let me look.\n\nFound it."
+
+
+async def test_another_model_where_the_first_is_overloaded(talking: Any, say: Any) -> None:
+    """With a fallback model the program tries again by itself, and then with that."""
+    overloaded = rejected(529, "Overloaded")
+    async with talking(overloaded, overloaded, overloaded, say.text("Done."), fallback_model="claude-haiku-4-5") as talk:
+        talk.more = {"model": "claude-opus-5-5"}
+        heard = await talk.ask("Hello")
+        models = [body["model"] for body in talk.provider.bodies]
+
+    assert heard.message.text == "Done."
+    assert models[0] == "claude-opus-5-5"
+    assert models[-1] == "claude-haiku-4-5"

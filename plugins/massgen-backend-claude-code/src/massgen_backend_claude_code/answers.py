@@ -12,6 +12,7 @@ from claude_agent_sdk import (
     Message,
     ResultMessage,
     StreamEvent,
+    SystemMessage,
     TextBlock,
     ToolResultBlock,
     ToolUseBlock,
@@ -31,9 +32,10 @@ from massgen_core.api import (
     UsageChunk,
 )
 
-__all__ = ["Answer", "is_filtered", "spent", "text_of", "usage_of"]
+__all__ = ["REFUSED", "Answer", "is_filtered", "spent", "text_of", "usage_of"]
 
 SHOWN = 4000  # characters of what its own tools were given and gave back
+REFUSED = "model_refusal_no_fallback"  # what the program calls a refusal that it does not try to get around
 _CUT = frozenset({"max_tokens", "model_context_window_exceeded"})
 
 
@@ -122,6 +124,7 @@ class Answer:
         self.model, self.detail, self.last = "", "", ""
         self.usage = Usage()
         self.has_worked = False
+        self._has_said, self._gap = False, ""
         self._call_usage: dict[str, Any] = {}
         self._open: dict[int, _Call] = {}
         self._reason = ""
@@ -141,6 +144,9 @@ class Answer:
             if message.uuid and message.parent_tool_use_id is None:
                 self.last = message.uuid
             yield from self._results(message)
+        elif isinstance(message, SystemMessage) and message.subtype == REFUSED:
+            self._reason = "refusal"
+            yield from self._ended()
 
     def end(self, result: ResultMessage) -> Iterator[Chunk]:
         """Yield what is left when the program says that it is done."""
@@ -164,16 +170,18 @@ class Answer:
             message = event.get("message") or {}
             self.model = str(message.get("model") or self.model)
             self._call_usage, self._open, self._reason = dict(message.get("usage") or {}), {}, ""
+            self._gap = "\n\n" if self._has_said else ""
         elif kind == "message_delta":
             self._reason = str((event.get("delta") or {}).get("stop_reason") or "")
             self._call_usage.update({name: value for name, value in (event.get("usage") or {}).items() if value is not None})
         elif kind == "message_stop":
-            self.usage += usage_of(self._call_usage)
-            self._call_usage = {}
-            yield UsageChunk(self.usage)
-            self._stopped()
+            yield from self._ended()
 
-    def _stopped(self) -> None:
+    def _ended(self) -> Iterator[Chunk]:
+        """Count a model call, and see whether the answer is over with it."""
+        self.usage += usage_of(self._call_usage)
+        self._call_usage = {}
+        yield UsageChunk(self.usage)
         self.detail = self._reason
         if self._reason in _CUT:
             self.stop = "length"
@@ -184,7 +192,7 @@ class Answer:
 
     def _begin(self, index: Any, block: Mapping[str, Any]) -> Iterator[Chunk]:
         if block.get("type") == "text" and block.get("text"):
-            yield TextChunk(str(block["text"]))
+            yield self._text(str(block["text"]))
         if block.get("type") != "tool_use":
             return
         name = self._ours(str(block.get("name") or ""))
@@ -192,6 +200,11 @@ class Answer:
             yield self._called(index, str(block["id"]), name)
             if block.get("input"):
                 yield from self._more(index, json.dumps(block["input"]))
+
+    def _text(self, text: str) -> Chunk:
+        # What was said before its tools worked, and after, are paragraphs of one answer.
+        text, self._gap, self._has_said = self._gap + text, "", True
+        return TextChunk(text)
 
     def _called(self, index: Any, identifier: str, name: str) -> Chunk:
         call = self._open[index] = _Call(identifier, name, len(self.calls))
@@ -207,7 +220,7 @@ class Answer:
     def _delta(self, index: Any, delta: Mapping[str, Any]) -> Iterator[Chunk]:
         kind = delta.get("type")
         if kind == "text_delta" and delta.get("text"):
-            yield TextChunk(delta["text"])
+            yield self._text(delta["text"])
         elif kind == "thinking_delta" and delta.get("thinking"):
             yield ReasoningChunk(delta["thinking"])
         elif kind == "input_json_delta":

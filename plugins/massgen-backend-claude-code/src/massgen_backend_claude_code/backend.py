@@ -14,7 +14,7 @@ import attrs
 from claude_agent_sdk import AssistantMessage, ClaudeSDKError, ResultMessage, SystemMessage
 from claude_agent_sdk import Message as Said
 
-from massgen_backend_claude_code.answers import Answer, Spent, is_filtered, spent, text_of
+from massgen_backend_claude_code.answers import REFUSED, Answer, Spent, is_filtered, spent, text_of
 from massgen_backend_claude_code.catalogue import price_of
 from massgen_backend_claude_code.config import ClaudeCodeConfig
 from massgen_backend_claude_code.faults import Faults
@@ -235,7 +235,7 @@ class ClaudeCodeBackend:
             else:
                 if said is not None:
                     self._check(said, session, request)
-                    if not isinstance(said, SystemMessage):
+                    if not isinstance(said, SystemMessage) or said.subtype == REFUSED:
                         return said
                     silent = 0.0
                     continue
@@ -254,7 +254,7 @@ class ClaudeCodeBackend:
         if isinstance(said, SystemMessage):
             if said.subtype == "init":
                 session.identifier = str(said.data.get("session_id") or "")
-            elif said.subtype == "api_retry":
+            elif said.subtype == "api_retry" and not self._config.fallback_model:
                 raise self._faults.of_retry(said.data, request.model)
         elif isinstance(said, AssistantMessage):
             if said.error and said.parent_tool_use_id is None and not is_filtered(said):

@@ -67,7 +67,7 @@ class ClaudeCodeConfig:
     setting_sources: tuple[Literal["user", "project", "local"], ...] = _help("whose settings files and CLAUDE.md it reads; they can allow tools", ())
     max_turns: int | None = _positive("model calls of its own in one answer, at most")
     max_thinking_tokens: int | None = _help("tokens of thinking, at most; 0: none", None, validator=attrs.validators.optional(attrs.validators.ge(0)))
-    fallback_model: str = _help("the model to use where the first is overloaded", "")
+    fallback_model: str = _help("the model to use where the first is overloaded; the program then tries again by itself first", "")
     continue_session: bool = _help("go on with the agent's earlier session in its next turn, so that it remembers what it did", default=False)
     env: Mapping[str, str] = attrs.field(factory=dict, metadata={"help": "further environment variables of the program; no keys"})
     pass_env: tuple[str, ...] = _help("environment variables that are handed on, for instance AWS_PROFILE; its commands see them too", ())

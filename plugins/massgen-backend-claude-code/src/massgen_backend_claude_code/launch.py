@@ -170,6 +170,8 @@ def _environment(config: ClaudeCodeConfig, request: ModelRequest, place: Place) 
         made["CLAUDE_CONFIG_DIR"] = str(place.state / "config")
     elif "CLAUDE_CONFIG_DIR" in os.environ:
         made["CLAUDE_CONFIG_DIR"] = os.environ["CLAUDE_CONFIG_DIR"]
+    if config.fallback_model:
+        del made["CLAUDE_CODE_MAX_RETRIES"]  # it changes the model only after several tries
     if config.base_url:
         made["ANTHROPIC_BASE_URL"] = config.base_url.rstrip("/")
     if request.sampling.max_tokens:
