@@ -73,7 +73,9 @@ async def _answer(backend: GeminiBackend) -> int:
 async def _raw(client: genai.Client) -> int:
     count = 0
     config = types.GenerateContentConfig(thinking_config=types.ThinkingConfig(include_thoughts=True))
-    async for event in await client.aio.models.generate_content_stream(model=MODEL, contents="Hi", config=config):
+    async for event in await client.aio.models.generate_content_stream(
+        model=MODEL, contents=[{"role": "user", "parts": [{"text": "Hi"}]}], config=config
+    ):
         count += bool(event.text)
     return count
 

@@ -119,8 +119,8 @@ class GeminiBackend:
         if request.tools:
             request = attrs.evolve(request, tools=self._fitter.tools(request.tools, request.metadata.get("agent", "")))
         asked = await asked_of(request, self._config)
-        limits = self._config.connect_seconds, self._config.idle_seconds
-        async with self._connection.call(*limits) as call, aclosing(self._started(asked, call)) as chunks:
+        call = self._connection.call(self._config.connect_seconds, self._config.idle_seconds)
+        async with aclosing(call), aclosing(self._started(asked, call)) as chunks:
             # The SDK sends nothing before its stream is read.
             first = await anext(chunks)
             async with aclosing(_led(first, chunks)) as whole:
@@ -152,7 +152,7 @@ class GeminiBackend:
         """Yield one answer of the model."""
         answer = Answer(asked, self._faults, spent)
         try:
-            async with aclosing(await self._connection.stream(call, asked)) as stream:
+            async with aclosing(self._connection.stream(call, asked)) as stream:
                 is_first = True
                 async for event in stream:
                     if is_first and (limits := rate_limits(call.headers)):

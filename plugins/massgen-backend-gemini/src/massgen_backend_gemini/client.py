@@ -7,10 +7,10 @@ import os
 import ssl
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
 import anyio
 import anyio.to_thread
@@ -27,9 +27,8 @@ from massgen_backend_gemini.events import Events
 from massgen_backend_gemini.wire import Asked
 from massgen_core.api import AuthenticationFailed, Secret
 
-__all__ = ["CALL", "Connection", "Open", "open_connection"]
+__all__ = ["Connection", "Open", "open_connection"]
 
-CALL = "x-massgen-call"  # says which call a request belongs to; it is taken off before the request is sent
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 AI_STUDIO = "https://generativelanguage.googleapis.com"
 CLOSE_SECONDS = 0.2
@@ -50,9 +49,8 @@ class Open:
     """
 
     def __init__(self, connect_seconds: float, idle_seconds: float | None) -> None:
-        self.id = uuid4().hex
         self.headers: Mapping[str, str] = {}
-        self.timeout = {"connect": connect_seconds, "read": idle_seconds, "write": 60.0, "pool": None}
+        self.timeout = {"connect": connect_seconds, "read": idle_seconds, "write": None, "pool": None}
         self._responses: list[httpx2.Response] = []
         self._events: Events | None = None
 
@@ -82,6 +80,10 @@ class Open:
                 await response.aclose()
 
 
+# Which call a request belongs to: the SDK hands nothing through.
+_CALL: ContextVar[Open] = ContextVar("massgen_backend_gemini_call")
+
+
 class Wire(httpx2.AsyncClient):
     """What the SDK sends with.
 
@@ -92,12 +94,11 @@ class Wire(httpx2.AsyncClient):
     def __init__(self, hide: Callable[[Secret], None], **options: Any) -> None:
         # Redirects are not followed: the key would go along.
         super().__init__(follow_redirects=False, headers={"accept-encoding": "identity"}, limits=LIMITS, **options)
-        self.calls: dict[str, Open] = {}
         self._hide, self._token = hide, ""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request with the call's own time limits, and note the answer there."""
-        call = self.calls[request.headers.pop(CALL)]
+        call = _CALL.get()
         request.extensions = {**request.extensions, "timeout": call.timeout}
         if (token := request.headers.get("authorization", "").removeprefix("Bearer ")) != self._token:
             self._token = token
@@ -110,35 +111,34 @@ class Wire(httpx2.AsyncClient):
 class Connection:
     """One server and one credential."""
 
-    def __init__(self, wire: Wire, client: genai.Client) -> None:
-        self._wire, self._client = wire, client
+    def __init__(self, client: genai.Client) -> None:
+        self._client = client
 
-    @asynccontextmanager
-    async def call(self, connect_seconds: float, idle_seconds: float | None) -> AsyncIterator[Open]:
-        """Let one call's requests through, and free what they left open."""
-        call = Open(connect_seconds, idle_seconds)
-        self._wire.calls[call.id] = call
-        try:
-            yield call
-        finally:
-            del self._wire.calls[call.id]
-            await call.aclose()
+    def call(self, connect_seconds: float, idle_seconds: float | None) -> Open:
+        """Begin a call; it is closed with `aclose`."""
+        return Open(connect_seconds, idle_seconds)
 
     async def stream(self, call: Open, asked: Asked) -> AsyncGenerator[Any, None]:
-        """Return the SDK's stream of an answer; nothing is sent before it is read.
+        """Send a request and yield the SDK's events.
 
         Raises:
-            ValueError: The SDK does not take the request; its stream may raise it, too, before anything is sent.
+            ValueError: The SDK does not take the request; nothing was sent.
         """
         # The SDK warns of words that are newer than it, in the server's own characters.
         warnings.filterwarnings("ignore", message=r"[\s\S]* is not a valid \w+\Z", module=r"google\.genai\.")
-        config = types.GenerateContentConfig(
-            **asked.config,
-            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-            http_options=types.HttpOptions(headers={CALL: call.id}, extra_body=dict(asked.extra) or None),
-        )
+        made = asked.config if not asked.extra else {**asked.config, "http_options": types.HttpOptions(extra_body=dict(asked.extra))}
+        config = types.GenerateContentConfig(**made, automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True))
         stream: Any = await self._client.aio.models.generate_content_stream(model=asked.model, contents=asked.contents, config=config)
-        return stream  # type: ignore[no-any-return]
+        async with aclosing(stream):
+            while True:
+                token = _CALL.set(call)  # whoever reads, and in whichever task; a request is sent on the way to an event
+                try:
+                    event = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    _CALL.reset(token)
+                yield event
 
 
 @asynccontextmanager
@@ -151,7 +151,7 @@ async def open_connection(config: GeminiConfig, secret: str, hide: Callable[[Sec
     """
     async with Wire(hide, verify=_tls()) as wire:
         client = await anyio.to_thread.run_sync(_made, config, secret, wire)
-        yield Connection(wire, client)
+        yield Connection(client)
 
 
 def _made(config: GeminiConfig, secret: str, wire: Wire) -> genai.Client:
