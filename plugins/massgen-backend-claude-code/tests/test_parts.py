@@ -98,7 +98,7 @@ def test_anthropics_key_goes_to_anthropic_only() -> None:
 def test_options_become_arguments(tmp_path: Path) -> None:
     """Each option says its word to the program."""
     options: dict[str, Any] = {
-        "tools": ("Bash", "Read"),
+        "tools": ("Bash",),
         "allowed_tools": ("Read", "Bash(git diff:*)"),
         "disallowed_tools": ("WebFetch",),
         "permission_mode": "acceptEdits",

@@ -55,7 +55,7 @@ class ClaudeCodeConfig:
     base_url: str = _help("the address of a server that speaks Messages; unset: Anthropic's", "")
     cwd: str = _help("the folder that it works in; unset: the agent's workspace, else a folder of the run", "")
     add_dirs: tuple[str, ...] = _help("further folders that its tools may reach", ())
-    tools: tuple[str, ...] = _help("which of its own tools it has; an empty list: none", TOOLS)
+    tools: tuple[str, ...] = _help("which of its own tools it has, beside those that are allowed; an empty list: none", TOOLS)
     allowed_tools: tuple[str, ...] = _help("its own tools that need no yes, for instance Edit or Bash(git diff:*)", ())
     disallowed_tools: tuple[str, ...] = _help("its own tools that it may not call", ())
     permission_mode: Literal["default", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"] = _help(
@@ -104,6 +104,12 @@ class ClaudeCodeConfig:
     def reference(self) -> str:
         """The reference to the key; empty where none is handed over. Anthropic's key goes to Anthropic's address only."""
         return "" if self.is_login else self.key or ("" if self.base_url else "ANTHROPIC_API_KEY")
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """Its own tools that it has: those of `tools`, and those that are allowed."""
+        allowed = (rule.partition("(")[0].strip() for rule in self.allowed_tools)
+        return tuple(dict.fromkeys((*self.tools, *(name for name in allowed if name.isalnum()))))
 
     def _check_variable(self, name: str, path: str) -> None:
         if not _VARIABLE.match(name):

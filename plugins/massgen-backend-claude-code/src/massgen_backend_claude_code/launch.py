@@ -142,7 +142,7 @@ def _flags(config: ClaudeCodeConfig, request: ModelRequest) -> Sequence[str]:
     flags = ["--output-format", "stream-json", "--input-format", "stream-json", "--verbose", "--include-partial-messages"]
     flags += ["--strict-mcp-config", "--mcp-config", json.dumps({"mcpServers": {SERVER: {"type": "sdk", "name": SERVER}}})]
     flags += ["--permission-prompt-tool", "stdio", "--permission-mode", config.permission_mode]
-    flags += [f"--setting-sources={','.join(config.setting_sources)}", "--tools", ",".join(config.tools)]
+    flags += [f"--setting-sources={','.join(config.setting_sources)}", "--tools", ",".join(config.available)]
     flags += ["--allowedTools", ",".join((f"mcp__{SERVER}", *config.allowed_tools))]
     if config.disallowed_tools:
         flags += ["--disallowedTools", ",".join(config.disallowed_tools)]
@@ -179,7 +179,7 @@ def _environment(config: ClaudeCodeConfig, request: ModelRequest, place: Place) 
     extra: dict[str, Any] = {**config.extra_body, **request.options}
     if extra:
         made["CLAUDE_CODE_EXTRA_BODY"] = json.dumps(extra)
-    if not {tool.name.lower() for tool in request.tools} & {tool.lower() for tool in config.tools}:
+    if not {tool.name.lower() for tool in request.tools} & {tool.lower() for tool in config.available}:
         # The model knows our tools by the names that the prompts use; where one is also a name of its own tools, by longer ones.
         made["CLAUDE_AGENT_SDK_MCP_NO_PREFIX"] = "1"
     return {**made, **config.env}
