@@ -14,9 +14,9 @@ from massgen_core.config.classes import LISTS, MAPPINGS, default_of, keys, membe
 from massgen_core.config.expand import expand
 from massgen_core.config.layers import Given, Layers, declared
 from massgen_core.config.sections import PluginConfig, PluginsConfig, RunConfig
-from massgen_core.config.structure import in_order, options_class, plugin_options, structure
+from massgen_core.config.structure import in_order, nearest, options_class, plugin_options, structure
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, leaves, show_path
-from massgen_core.errors import ConfigProblem, ConfigProblems, PluginProblem
+from massgen_core.errors import ConfigProblem, ConfigProblems, PluginMissing, PluginProblem
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
@@ -164,7 +164,10 @@ class _Check:
         except ConfigProblems as error:
             self.problems += error.problems
         except PluginProblem as error:
-            self.wrong(str(error), (*path, "type"), allowed=self.plugins.names(kind), cause=error)
+            names = self.plugins.names(kind)
+            self.wrong(
+                str(error), (*path, "type"), allowed=names, near=nearest(use.type, names) if isinstance(error, PluginMissing) else "", cause=error
+            )
 
     def names(self, agents: Any) -> None:
         """Check what no class can: that there are agents, and that their names tell them apart."""
@@ -183,9 +186,10 @@ class _Check:
             elif first.setdefault(name, index) != index:
                 self.wrong(f"agents[{first[name]}] is named {name!r} too; names must differ", path)
 
-    def wrong(self, message: str, path: KeyPath, *, allowed: Sequence[str] = (), cause: Exception | None = None) -> None:
+    def wrong(self, message: str, path: KeyPath, *, allowed: Sequence[str] = (), near: str = "", cause: Exception | None = None) -> None:
         place = self.root.at(path)
-        problem = ConfigProblem(message, path=show_path(path), source=place.source, line=place.line, column=place.column, allowed=allowed)
+        where = {"source": place.source, "line": place.line, "column": place.column}
+        problem = ConfigProblem(message, path=show_path(path), allowed=allowed, nearest=near, **where)  # type: ignore[arg-type]
         problem.__cause__ = cause
         self.problems.append(problem)
 

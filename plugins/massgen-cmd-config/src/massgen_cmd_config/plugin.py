@@ -1,0 +1,23 @@
+"""What this distribution provides."""
+
+from __future__ import annotations
+
+from massgen_core.api import CommandSpec, hookimpl
+
+__all__ = ["massgen_commands"]
+
+
+@hookimpl
+def massgen_commands() -> list[CommandSpec]:
+    """Provide the commands of the group `config`."""
+    return [
+        CommandSpec(name="config.check", summary="find every mistake, with its line and what to write", factory="massgen_cmd_config.check:Check"),
+        CommandSpec(name="config.explain", summary="say what a key takes, and what it is set to here", factory="massgen_cmd_config.explain:Explain"),
+        CommandSpec(name="config.fix", summary="mend the mistakes that can be mended in one way only", factory="massgen_cmd_config.fix:Fix"),
+        CommandSpec(name="config.migrate", summary="rewrite a file of an older format in today's", factory="massgen_cmd_config.migrate:Migrate"),
+        CommandSpec(name="config.presets", summary="list the installed presets, or show one", factory="massgen_cmd_config.presets:Presets"),
+        CommandSpec(name="config.schema", summary="print the JSON Schema for editors", factory="massgen_cmd_config.schema:Schema"),
+        CommandSpec(
+            name="config.show", summary="show the resolved configuration and where each value is from", factory="massgen_cmd_config.show:Show"
+        ),
+    ]

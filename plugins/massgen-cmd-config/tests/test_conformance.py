@@ -1,0 +1,73 @@
+"""The conformance suite, run on these commands."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from massgen_testkit import CommandSuite
+
+GOOD = "version: 1\nagents: [scripted]\n".replace("[scripted]", "[{backend: scripted}]")
+OLD = "agents:\n  - id: al\n    backend: {type: lmstudio}\n"
+BAD = "version: 1\nagents: 5\n"
+
+
+class _Config(CommandSuite):
+    files: ClassVar[dict[str, str]] = {"massgen.yaml": GOOD, "old.yaml": OLD, "bad.yaml": BAD}
+
+
+class TestCheck(_Config):
+    """What every command must do."""
+
+    name = "config.check"
+    example = ("massgen.yaml", "--format", "json")
+    mistakes = (("missing.yaml",), ("--format", "xml"), ("bad.yaml",))
+
+
+class TestExplain(_Config):
+    """What every command must do."""
+
+    name = "config.explain"
+    example = ("agents[0].sampling.top_p",)
+    mistakes = (("agents[0].samplng",), ("backend.nobody",))
+
+
+class TestFix(_Config):
+    """What every command must do."""
+
+    name = "config.fix"
+    example = ("massgen.yaml",)
+    mistakes = (("missing.yaml",), ())
+
+
+class TestMigrate(_Config):
+    """What every command must do."""
+
+    name = "config.migrate"
+    example = ("massgen.yaml",)
+    mistakes = (("missing.yaml",), ("massgen.yaml", "--write", "--diff"))
+
+
+class TestPresets(_Config):
+    """What every command must do."""
+
+    name = "config.presets"
+    example = ("--json",)
+    mistakes = (("no-such-preset",),)
+
+
+class TestSchema(_Config):
+    """What every command must do."""
+
+    name = "config.schema"
+    mistakes = (("-o", "no/such/folder/schema.json"),)
+
+
+class TestShow(_Config):
+    """What every command must do."""
+
+    name = "config.show"
+    example = ("--backend", "scripted")
+    mistakes = (("-c", "missing.yaml"), ("--set", "nonsense"))
+
+
+del _Config
