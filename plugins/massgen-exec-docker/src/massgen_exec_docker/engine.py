@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -22,6 +24,7 @@ __all__ = ["Engine", "address", "connect", "connected"]
 
 R = TypeVar("R")
 SECONDS = 120
+GONE_SECONDS = 20.0
 HINT = (
     "Start one (Debian and Ubuntu: apt install docker.io, then systemctl start docker, or dockerd; Docker Desktop: start the application; podman: "
     "podman system service), or let the option `host` name its socket; `massgen docker doctor` says what is missing. With none: executor local"
@@ -98,6 +101,8 @@ class Engine:
         """Call the SDK; errors of the connection become ours, those of the engine stay as they are."""
         try:
             return function(*arguments, **named)
+        except docker.errors.APIError:  # it did answer; these are errors of requests as well
+            raise
         except requests.exceptions.RequestException as error:
             raise ExecutorUnavailable(f"executor docker: the engine at {self.address} does not answer ({type(error).__name__}). {HINT}") from None
 
@@ -143,12 +148,18 @@ class Engine:
         return str(image.id)
 
     def remove(self, identity: str) -> None:
-        """Remove a container, however it is; one that is gone already is no error."""
-        try:
-            self.now(self.client.api.remove_container, identity, force=True, v=True)
-        except docker.errors.APIError as error:
-            if error.status_code not in (404, 409):  # 409: somebody removes it already
-                raise MassGenError(f"executor docker: the container {identity[:12]} cannot be removed: {told(error)}") from None
+        """Remove a container, however it is, and see it gone; one that is gone already is no error."""
+        end = time.monotonic() + GONE_SECONDS
+        while True:
+            try:
+                self.now(self.client.api.remove_container, identity, force=True, v=True)
+                return
+            except docker.errors.APIError as error:
+                if error.status_code == 404:
+                    return
+                if error.status_code != 409 or time.monotonic() > end:  # 409: somebody removes it already
+                    raise MassGenError(f"executor docker: the container {identity[:12]} cannot be removed: {told(error)}") from None
+            time.sleep(0.02)
 
     def containers(self) -> list[Mapping[str, Any]]:
         """Return all containers of MassGen, as the engine lists them."""
@@ -174,6 +185,7 @@ def connect(host: str = "") -> Engine:
         ExecutorUnavailable: None answers.
     """
     where = address(host)
+    _knock(where)
     client = None
     try:
         client = docker.DockerClient(base_url=where, version="auto", timeout=SECONDS)
@@ -181,8 +193,23 @@ def connect(host: str = "") -> Engine:
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         if client is not None:
             client.close()
-        reason = "it may not be used by this user: add it to the group docker" if "PermissionError" in str(error) else "no engine answers"
-        raise ExecutorUnavailable(f"executor docker: {reason} at {where}. {HINT}") from None
+        raise ExecutorUnavailable(f"executor docker: no engine answers at {where} ({type(error).__name__}). {HINT}") from None
+
+
+def _knock(where: str) -> None:
+    """See whether anybody listens, which tells more than the SDK's errors do."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(SECONDS)
+        try:
+            door.connect(where.removeprefix("unix://"))
+        except PermissionError:
+            raise ExecutorUnavailable(
+                f"executor docker: this user may not use the engine at {where}: add it to the socket's group (sudo usermod -aG docker $USER, then "
+                "log in again), which lets it do whatever root may; or use a rootless engine, or executor local"
+            ) from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ExecutorUnavailable(f"executor docker: no engine answers at {where}: {reason}. {HINT}") from None
 
 
 @asynccontextmanager
