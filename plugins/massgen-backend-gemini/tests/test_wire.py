@@ -47,7 +47,7 @@ def text(heard: list[Chunk]) -> str:
     return "".join(chunk.text for chunk in heard if isinstance(chunk, TextChunk))
 
 
-@pytest.mark.parametrize("name", ["slow_first_byte", "unknown_events", "carriage_returns", "no_stream", "new_finish_reason"])
+@pytest.mark.parametrize("name", ["slow_first_byte", "unknown_events", "carriage_returns", "closing_mark", "no_stream", "new_finish_reason"])
 async def test_harmless_oddities(name: str, played: Any) -> None:
     """What is odd and harmless changes nothing of the answer."""
     heard: list[Chunk] = []

@@ -122,9 +122,7 @@ class GeminiBackend:
         call = self._connection.call(self._config.connect_seconds, self._config.idle_seconds)
         async with aclosing(call), aclosing(self._started(asked, call)) as chunks:
             # The SDK sends nothing before its stream is read.
-            first = await anext(chunks)
-            async with aclosing(_led(first, chunks)) as whole:
-                yield whole
+            yield _Led(await anext(chunks), chunks)
 
     def _started(self, asked: Asked, call: Open) -> AsyncGenerator[Chunk, None]:
         return self._gathered(asked, call) if asked.gathers else self._answer(asked, call, Usage())
@@ -171,8 +169,18 @@ class GeminiBackend:
         raise fault from None
 
 
-async def _led(first: Chunk, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-    """Yield what was read already and then the rest."""
-    yield first
-    async for chunk in chunks:
-        yield chunk
+class _Led:
+    """A stream whose first chunk was read already."""
+
+    def __init__(self, first: Chunk, chunks: AsyncIterator[Chunk]) -> None:
+        self._first: Chunk | None = first
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if self._first is None:
+            return await anext(self._chunks)
+        first, self._first = self._first, None
+        return first

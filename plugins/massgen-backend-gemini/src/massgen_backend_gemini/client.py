@@ -80,6 +80,7 @@ class Open:
                 await response.aclose()
 
 
+_NO_CALLING = types.AutomaticFunctionCallingConfig(disable=True)  # the SDK would call Python functions by itself
 # Which call a request belongs to: the SDK hands nothing through.
 _CALL: ContextVar[Open] = ContextVar("massgen_backend_gemini_call")
 
@@ -127,7 +128,7 @@ class Connection:
         # The SDK warns of words that are newer than it, in the server's own characters.
         warnings.filterwarnings("ignore", message=r"[\s\S]* is not a valid \w+\Z", module=r"google\.genai\.")
         made = asked.config if not asked.extra else {**asked.config, "http_options": types.HttpOptions(extra_body=dict(asked.extra))}
-        config = types.GenerateContentConfig(**made, automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True))
+        config = types.GenerateContentConfig(**made, automatic_function_calling=_NO_CALLING)
         stream: Any = await self._client.aio.models.generate_content_stream(model=asked.model, contents=asked.contents, config=config)
         async with aclosing(stream):
             while True:

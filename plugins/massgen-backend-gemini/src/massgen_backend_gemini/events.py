@@ -48,6 +48,9 @@ class Events(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._stream:
+            if not self._kept and _is_event(piece) and not self._is_json:
+                yield self._told(piece[6:-2])
+                continue
             self._kept += len(piece)
             if self._kept > LIMIT:
                 raise TooLong(f"an event has more than {LIMIT} bytes")
@@ -103,3 +106,8 @@ class Events(httpx2.AsyncByteStream):
         first = candidates[0] if isinstance(candidates, list) and candidates else None
         if isinstance(first, dict) and isinstance(message := first.get("finishMessage"), str):
             self.message = message
+
+
+def _is_event(piece: bytes) -> bool:
+    """Tell whether a piece is one whole event; most are."""
+    return piece[:6] == b"data: " and piece[-2:] == b"\n\n" and piece.count(b"\n") == 2 and piece[6:12] != b"[DONE]"

@@ -159,6 +159,7 @@ WIRE_FAULTS: Mapping[str, Play] = {
         )
     ),
     "carriage_returns": Play(pieces=tuple(piece.replace(b"\n", b"\r\n") for piece in (*_BEGUN, *_ENDED))),
+    "closing_mark": Play(pieces=(*_BEGUN, *_ENDED, event("[DONE]"))),
     "torn_unicode": Play(pieces=shredded((gemini_event({"text": "Zürich 🦜 日本"}), *_ENDED))),
     "line_separators": Play(pieces=(gemini_event({"text": "one\u2028two\u2029three\x85four"}), *_ENDED)),
     "parallel_calls_of_one_name": Play(pieces=(gemini_event(_weather("Paris"), _weather("Rome"), finish="STOP"),)),
