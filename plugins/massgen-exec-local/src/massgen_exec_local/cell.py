@@ -91,6 +91,11 @@ class Cell:
                     break
         raise ExecutorUnavailable(f"executor local: the sandbox cannot be set up: {self.words() or 'its supervisor does not answer'}")
 
+    @property
+    def is_alive(self) -> bool:
+        """The supervisor's process runs."""
+        return self._popen.poll() is None
+
     def words(self) -> str:
         """Return what the sandbox's programs said about themselves."""
         size = os.fstat(self._words).st_size

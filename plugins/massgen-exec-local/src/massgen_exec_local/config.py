@@ -26,6 +26,7 @@ class LocalConfig:
     read: tuple[str, ...] = _help("files and folders that commands may read, beside the system's programs", default=())
     write: tuple[str, ...] = _help("folders that commands may write to, beside the workspace", default=())
     network: Literal["none", "full"] = _help("`full`: whatever this machine reaches, its own services included", default="none")
+    warm: bool = _help("after a command, set up the next sandbox already: the next command begins in a few milliseconds", default=True)
     env: Mapping[str, str] = _help("variables of all commands; `env:NAME` and other references to secrets are resolved", factory=dict, repr=False)
     limits: Limits = _help("what a command may use that does not say so itself", default=Limits())
     allowed_commands: tuple[str, ...] = _help(

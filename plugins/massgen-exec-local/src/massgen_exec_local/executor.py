@@ -31,6 +31,7 @@ from massgen_exec_local.leftovers import reap_folders
 from massgen_exec_local.limits import OF_A_PROCESS, OURS, Plan, plan, refuse
 from massgen_exec_local.patterns import Patterns
 from massgen_exec_local.process import Kept, Pipes, Running
+from massgen_exec_local.spare import Spare
 
 __all__ = ["LocalExecutor", "open_local"]
 
@@ -56,6 +57,7 @@ class LocalExecutor:
         base: Variables of all commands.
         config: The options.
         patterns: Which commands are let through.
+        spare: The sandbox that was set up ahead.
     """
 
     wall: str
@@ -65,6 +67,7 @@ class LocalExecutor:
     base: Mapping[str, str]
     config: LocalConfig
     patterns: Patterns
+    spare: Spare
 
     @property
     def enforced(self) -> frozenset[str]:
@@ -135,7 +138,7 @@ class LocalExecutor:
     async def _running(self, command: ExecCommand, made: Plan, seconds: float | None, *, is_fed: bool) -> AsyncIterator[Running]:
         failure: Exception | None = None
         with ExitStack() as stack:
-            running = await self._begin(command, made, stack)
+            running = await self._begin(command, made, stack, is_fed)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(running.watch, seconds)
                 tasks.start_soon(lambda: running.feed(command.stdin, close=is_fed))
@@ -150,11 +153,11 @@ class LocalExecutor:
         if failure is not None:
             raise failure
 
-    async def _begin(self, command: ExecCommand, made: Plan, stack: ExitStack) -> Running:
+    async def _begin(self, command: ExecCommand, made: Plan, stack: ExitStack, will_return: bool) -> Running:
         network, (user, group) = self._network(command), self._user(command)
-        home = bubblewrap.HOME
+        home, kind = bubblewrap.HOME, (network, int(made.limits.disk or 0), user, group)
         if self.profile is not None:
-            vector = self.profile.vector(network=network, disk=int(made.limits.disk or 0), user=user, group=group)
+            vector = self.profile.vector(network=network, disk=kind[1], user=user, group=group)
         else:
             vector, folder = beside.vector(), beside.Folder()
             stack.callback(folder.close)
@@ -164,7 +167,7 @@ class LocalExecutor:
             limited = self.groups.make(frozenset(made.of_a_tree))
             stack.callback(limited.close)
             limited.set(made.of_a_tree)
-        cell = Cell(vector)
+        cell = self.spare.take(kind) or Cell(vector)
         stack.callback(cell.close)
         pipes = Pipes()
         stack.callback(pipes.close)
@@ -174,6 +177,8 @@ class LocalExecutor:
         job = self._job(command, made, network, home)
         cell.order(job, pipes.theirs)
         pipes.hand_over()
+        if will_return and self.config.warm:  # who runs one command runs another
+            self.spare.prepare(kind, vector)
         if limited is None:
             return Running(cell, pipes, job, lambda: False, lambda: None)
         return Running(cell, pipes, job, limited.was_out_of_memory, limited.peak)
@@ -294,7 +299,9 @@ async def open_local(config: LocalConfig, context: Context) -> AsyncIterator[Exe
             context.emit(NoticeGiven(level="warning", text=notice, agent=context.agent))
         groups = cgroups.find()
         groups.reap()
-        yield _made(config, context, wall, profile, groups)
+        executor = _made(config, context, wall, profile, groups)
+        stack.callback(executor.spare.close)
+        yield executor
 
 
 def _made(config: LocalConfig, context: Context, wall: str, profile: bubblewrap.Bubblewrap, groups: cgroups.Cgroups) -> LocalExecutor:
@@ -308,6 +315,7 @@ def _made(config: LocalConfig, context: Context, wall: str, profile: bubblewrap.
         base={"PATH": path, "LANG": "C.UTF-8", "USER": "agent", "LOGNAME": "agent"},
         config=attrs.evolve(config, env=_revealed(config.env, context)),
         patterns=Patterns(config.allowed_commands, config.blocked_commands),
+        spare=Spare((profile.workspace, *profile.read, *profile.write)),
     )
     refuse(config.limits, executor.enforced, wall)
     return executor

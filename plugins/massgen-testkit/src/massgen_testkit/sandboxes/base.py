@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
+import attrs
 import pytest
 
 from massgen_core.api import ExecCommand, ExecResult, Executor, Limits, LimitUnsupported
 from massgen_testkit.context import PlainContext
 from massgen_testkit.distribution import PluginSuite
+from massgen_testkit.leaks import Held, Leaks
 
 PATIENCE = 90.0
 # A tree of processes that hold a lock: the program itself, a child, a child that ignores signals, and one that left its session and its parent.
@@ -141,6 +143,18 @@ class Sandboxes(PluginSuite):
     def roomy(self) -> Limits:
         """Return limits under which ten megabytes of output are kept."""
         return Limits(output=10_000_000)
+
+    async def assert_no_more(self, leaks: Leaks, before: Held) -> None:
+        """Check that no more is held than before; a process that waits for the next command may be another than before."""
+        until = anyio.current_time() + 5
+        while True:
+            now = leaks.held()
+            left = now.beyond(attrs.evolve(before, children=now.children))
+            left += [f"{len(now.children)} processes instead of {len(before.children)}"] * (len(now.children) > len(before.children))
+            if not left:
+                return
+            assert anyio.current_time() < until, f"still held after 5 s: {', '.join(left)}"
+            await anyio.sleep(0.01)
 
     async def limited(self, executor: Executor, code: str, *arguments: str, feature: str, limits: Limits) -> ExecResult | None:
         """Run Python code under a limit; None where the plugin says that it has no such limit, and has refused it by name."""

@@ -268,5 +268,5 @@ print(json.dumps([dict(os.environ), tempfile.mkdtemp()]))
             for number in range(10):
                 await self.run(executor, self.shell, "-c", "cat; exit 1" if number % 2 else "echo x", stdin=b"x" * number)
             await self.run(executor, "no-such-program-anywhere")
-            await leaks.none_since(inside, within=5)
+            await self.assert_no_more(leaks, inside)
         await leaks.none_since(outside, within=5)

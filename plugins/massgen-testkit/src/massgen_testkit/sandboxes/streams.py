@@ -222,4 +222,4 @@ class StreamChecks(Sandboxes):
                 with anyio.move_on_after(0.2):
                     async with executor.start(self.command(ECHO)) as process:
                         await process.wait()
-                await leaks.none_since(inside, within=5)
+                await self.assert_no_more(leaks, inside)
