@@ -270,7 +270,8 @@ async def test_images_of_results(model: str, is_inside: bool, played: Any) -> No
         ("gemini-2.5-pro", "max", {}, {"include_thoughts": True, "thinking_budget": 32768}),
         ("gemini-2.5-flash", "high", {"thinking_budget": -1, "include_thoughts": False}, {"thinking_budget": -1}),
         ("gemini-3.5-flash", "high", {"thinking_level": "xhigh"}, {"include_thoughts": True, "thinking_level": "XHIGH"}),
-        ("gemini-2.0-flash", "high", {}, None),
+        ("gemini-2.0-flash", "none", {}, None),
+        ("tunedModels/mine", "high", {"thinking_budget": 5}, {"thinking_budget": 5}),
         ("gemini-2.5-flash-image", None, {}, None),
     ],
 )
@@ -279,6 +280,15 @@ async def test_thinking(model: str, effort: Any, options: dict[str, Any], writte
     made = await body(played, model=model, reasoning_effort=effort, options=options)
 
     assert made.get("generationConfig", {}).get("thinkingConfig") == written
+
+
+async def test_effort_of_a_model_that_does_not_think(played: Any) -> None:
+    """What is not known to think is not silently left as it is: the option that helps is named."""
+    async with played(DONE) as (backend, provider, _):
+        with pytest.raises(BadRequest, match="thinking_budget"):
+            await hear(backend, model="gemma-4", reasoning_effort="high")
+
+    assert not provider.asked
 
 
 async def test_safety_and_media(played: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from massgen_backend_gemini.config import GeminiConfig
-from massgen_core.api import Dialect, Effort
+from massgen_core.api import BadRequest, Dialect, Effort
 
 __all__ = ["DIALECT", "Family", "family_of", "thinking"]
 
@@ -76,6 +76,9 @@ def thinking(model: str, effort: Effort | None, config: GeminiConfig) -> dict[st
     """Return the configuration of thinking; empty where nothing is to be said about it.
 
     The backend's own options go before the agent's effort.
+
+    Raises:
+        BadRequest: The model is not known to think, and is asked to.
     """
     family, made = family_of(model), dict[str, Any]()
     if config.thinking_budget is not None:
@@ -88,6 +91,10 @@ def thinking(model: str, effort: Effort | None, config: GeminiConfig) -> dict[st
     elif effort is not None and family.thinks:
         least, most = (128, 32768) if family.is_pro else (0, 24576)
         made["thinking_budget"] = min(max(_BUDGETS[effort], least), most)
+    elif effort not in (None, "none"):
+        raise BadRequest(
+            f"{model!r} is not known to think; leave `reasoning_effort` out, or set the backend's option thinking_budget or thinking_level"
+        )
     is_shown = family.thinks if config.include_thoughts is None else config.include_thoughts
     if is_shown and made.get("thinking_budget") != 0:
         made["include_thoughts"] = True
