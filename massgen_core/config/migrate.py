@@ -111,7 +111,7 @@ class _Kept:
 
     def __init__(self, root: Node) -> None:
         # The objects are held, so that no other object can get the id of one that the migration dropped.
-        self.places: dict[int, tuple[Place, Any]] = {}
+        self.nodes: dict[int, tuple[Node, Any]] = {}
         self.plain = self.note(root)
 
     def note(self, node: Node) -> Any:
@@ -120,18 +120,22 @@ class _Kept:
             value = {key: self.note(item) for key, item in value.items()}
         elif isinstance(value, list):
             value = [self.note(item) for item in value]
-        # Short texts, numbers and booleans are shared objects.
-        if isinstance(value, (dict, list)) or (isinstance(value, str) and len(value) > 1):
-            self.places.setdefault(id(value), (node.place, value))
+        # Short texts, small numbers, booleans and null are shared objects.
+        is_long = isinstance(value, str) and len(value) > 1
+        if is_long or isinstance(value, (dict, list, float)) or (type(value) is int and abs(value) > 256):
+            self.nodes.setdefault(id(value), (node, value))
         return value
 
     def tree(self, data: Any, outside: Place) -> Node:
+        known = self.nodes.get(id(data))
+        if known and known[0].plain() == data:  # a migration may have changed it in place
+            return _copy(known[0])
         place = next(self.inside(data), outside)
         if isinstance(data, Mapping):
             made: dict[str, Node] = {}
             for key, value in data.items():
-                made[str(key)] = self.tree(value, place)
-                made[str(key)].key = made[str(key)].place
+                made[str(key)] = node = self.tree(value, place)
+                node.key = node.key or node.place
             return Node(made, place)
         if isinstance(data, (list, tuple)):
             return Node([self.tree(value, place) for value in data], place)
@@ -139,7 +143,16 @@ class _Kept:
 
     def inside(self, data: Any) -> Iterator[Place]:
         """Yield the known places of a value and of what is in it."""
-        if known := self.places.get(id(data)):
-            yield known[0]
+        if known := self.nodes.get(id(data)):
+            yield known[0].place
         for value in data.values() if isinstance(data, Mapping) else data if isinstance(data, (list, tuple)) else ():
             yield from self.inside(value)
+
+
+def _copy(node: Node) -> Node:
+    # A value may be moved to two places, and later changes of one must leave the other alone.
+    if isinstance(node.value, dict):
+        return Node({key: _copy(value) for key, value in node.value.items()}, node.place, node.key)
+    if isinstance(node.value, list):
+        return Node([_copy(value) for value in node.value], node.place, node.key)
+    return Node(node.value, node.place, node.key)

@@ -122,6 +122,17 @@ def test_a_refusal_of_a_migration_points_into_the_old_file(plugins: Plugins) -> 
     assert (found.path, found.line, found.column) == ("models", 3, 3)
 
 
+def test_what_is_moved_whole_keeps_the_places_within_and_its_key(plugins: Plugins) -> None:
+    """Booleans and small numbers, too, though equal ones are one object; a copy changes without the other."""
+    text = "agents:\n  - id: one\n    backend:\n      tags: [true, 1]\nseconds: 0.5\n"
+    root, _ = migrate(plugins, parse(text, "f.yaml"))
+    tags = root.find(("agents", 0, "backend", "tags"))
+
+    assert [tags.value[index].place.column for index in (0, 1)] == [14, 20] if tags else False
+    assert root.at(("agents", 0, "backend", "tags"), key=True) == Place("f.yaml", 4, 7)
+    assert root.at(("limits", "seconds"), key=True) == Place("f.yaml", 5, 1)
+
+
 def test_equal_values_keep_their_own_places(plugins: Plugins) -> None:
     """Equal texts are told apart."""
     text = "agents:\n  - id: one\n    backend: {url: same}\n  - id: two\n    backend: {url: same}\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import attrs
 
 if TYPE_CHECKING:
     from massgen_core.api import Document
+    from massgen_core.config.tree import Place
 
 __all__ = ["Comment", "comments", "rewritten"]
 
@@ -26,6 +27,7 @@ _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n",
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 _UNFIT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _WIDTH = 100
+_GAP = "\0"  # an empty line that is not a text's
 
 
 @attrs.frozen
@@ -35,11 +37,13 @@ class Comment:
     Attributes:
         line: Its line, from 1.
         text: With its `#`; empty for an empty line.
+        column: From 0.
         is_beside: Something else stands before it in its line.
     """
 
     line: int
     text: str
+    column: int = 0
     is_beside: bool = False
 
 
@@ -52,7 +56,11 @@ def comments(text: str) -> list[Comment]:
     import yaml  # noqa: PLC0415 - for this one command
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    spans = [(token.start_mark.index, token.end_mark.index) for token in yaml.scan(text, Loader=loader) if isinstance(token, yaml.ScalarToken)]
+    tokens = [token for token in yaml.scan(text, Loader=loader) if isinstance(token, yaml.ScalarToken)]
+    # Behind the `|` of a block there may be a comment.
+    spans = [
+        (text.find("\n", token.start_mark.index) if token.style in ("|", ">") else token.start_mark.index, token.end_mark.index) for token in tokens
+    ]
     starts = [start for start, _ in spans]
     found, offset = [], 0
     for number, line in enumerate(text.split("\n"), 1):
@@ -63,7 +71,7 @@ def comments(text: str) -> list[Comment]:
         else:
             for match in re.finditer(r"(?:^|(?<=[\s]))#", line):
                 if not _span(spans, starts, offset + match.start()):
-                    found.append(Comment(number, line[match.start() :].rstrip(), bool(line[: match.start()].strip())))
+                    found.append(Comment(number, line[match.start() :].rstrip(), match.start(), bool(line[: match.start()].strip())))
                     break
         offset += len(line) + 1
     return found
@@ -82,10 +90,29 @@ def rewritten(document: Document, text: str) -> str:
         document: What is written; its places lead into `text`.
         text: The file that it was made from.
     """
+    return _Writer(_lines(document), comments(text)).whole(document.data)
+
+
+def _lines(document: Document) -> dict[tuple[str | int, ...], int]:
+    """Return the line of each value, that of its key where it has one; 0 for what a migration made and the file does not have.
+
+    What is made has the place of a neighbour, for its key, too; what was moved has a key before it. A list or mapping that is made has the first
+    line of what is in it.
+    """
     places = document.places()
-    lines = {path: place.line for path, (place, _) in places.items()}
-    writer = _Writer(lines, comments(text))
-    return writer.whole(document.data)
+    lines = {path: key.line if key and key != place else 0 for path, (place, key) in places.items()}
+    for path in sorted(places, key=len, reverse=True):
+        place, key = places[path]
+        if path and key is None and not lines[path]:
+            lines[path] = place.line  # an item of a list
+        if path and lines[path] and (not lines[path[:-1]] or (_is_made(places, path[:-1]) and lines[path] < lines[path[:-1]])):
+            lines[path[:-1]] = lines[path]
+    return lines
+
+
+def _is_made(places: Mapping[tuple[str | int, ...], tuple[Place, Place | None]], path: tuple[str | int, ...]) -> bool:
+    place, key = places[path]
+    return key is None or key == place
 
 
 class _Writer:
@@ -95,7 +122,9 @@ class _Writer:
         self.lines = lines
         self.before: defaultdict[int, list[Comment]] = defaultdict(list)
         self.beside: defaultdict[int, list[Comment]] = defaultdict(list)
-        known = sorted({line for path, line in lines.items() if path})
+        self.left = Counter(line for path, line in lines.items() if path)
+        known = sorted({line for path, line in lines.items() if path and line})
+        self.first = known[0] if known else 0
         self.last = (known[-1] if known else 0) + 1
         for comment in found:
             index = bisect.bisect_left(known, comment.line)
@@ -103,10 +132,11 @@ class _Writer:
             (self.beside if comment.is_beside else self.before)[line].append(comment)
 
     def whole(self, data: Mapping[str, Any]) -> str:
-        made = list(self.mapping(data, (), 0))
+        # What stands at the top stays there, though a migration may begin with a key of its own.
+        made = [*self.above(self.first, "", is_entry=False), *self.mapping(data, (), 0)]
         rest = [comment for line in sorted({*self.before, *self.beside}) for comment in (*self.before.pop(line, ()), *self.beside.pop(line, ()))]
-        made += [comment.text for comment in rest]
-        return "\n".join(_single_gaps(made)).strip("\n") + "\n"
+        made += [comment.text or _GAP for comment in rest]
+        return "".join(f"{line}\n" for line in _single_gaps(made))
 
     def mapping(self, data: Mapping[str, Any], path: tuple[str | int, ...], indent: int, start: str = "") -> Iterator[str]:
         for number, (key, value) in enumerate(data.items()):
@@ -116,15 +146,16 @@ class _Writer:
     def entry(self, head: str, value: Any, path: tuple[str | int, ...], indent: int) -> Iterator[str]:
         """Yield a key, or a dash, and what stands behind it."""
         line = self.lines.get(path, 0)
+        flow = self.flow(value, path, head) if isinstance(value, list) and value else ""
+        if flow:
+            self.left.subtract(self.lines.get((*path, index), 0) for index in range(len(value)))
         yield from self.above(line, head)
         aside = self.aside(line)
         if isinstance(value, str) and (block := _block(value, indent + 2)):
             yield f"{head} {block[0]}{aside}"
             yield from block[1:]
-        elif not isinstance(value, dict | list) or not value:
-            yield f"{head} {_scalar(value)}{aside}"
-        elif isinstance(value, list) and (flow := self.flow(value, path, head)):
-            yield f"{head} {flow}{aside}"
+        elif flow or not isinstance(value, dict | list) or not value:
+            yield f"{head} {flow or _scalar(value)}{aside}"
         else:
             yield f"{head}{aside}"
             yield from self.inside(value, path, indent + 2)
@@ -150,21 +181,30 @@ class _Writer:
         text = f"[{', '.join(_scalar(item, is_flow=True) for item in value)}]"
         return text if len(lines) == 1 and (len(value) > 1 or lines == {self.lines.get(path, 0)}) and len(head) + len(text) < _WIDTH else ""
 
-    def above(self, line: int, head: str) -> Iterator[str]:
-        indent = " " * (len(head) - len(head.lstrip()))
-        for comment in self.before.pop(line, ()):
-            yield f"{indent}{comment.text}" if comment.text else ""
+    def above(self, line: int, head: str, *, is_entry: bool = True) -> Iterator[str]:
+        """Yield the comments above an entry: of several that come from one line, each gets those that are not indented deeper than it is."""
+        if not line:
+            return
+        indent = len(head) - len(head.lstrip())
+        self.left[line] -= is_entry
+        waiting = self.before[line]
+        while waiting and (waiting[0].column <= indent or self.left[line] <= 0):
+            comment = waiting.pop(0)
+            yield f"{' ' * indent}{comment.text}" if comment.text else _GAP
 
     def aside(self, line: int) -> str:
-        return "".join(f"  {comment.text}" for comment in self.beside.pop(line, ()))
+        """Return the comments beside a line, for the last entry that comes from it."""
+        return "".join(f"  {comment.text}" for comment in (self.beside.pop(line, ()) if line and self.left[line] <= 0 else ()))
 
 
 def _single_gaps(lines: Sequence[str]) -> Iterator[str]:
+    """Yield lines with at most one empty one between two comments or keys, and none at the ends; texts keep theirs."""
     gap = False
-    for line in lines:
-        if line or not gap:
+    for number, line in enumerate(lines):
+        if line != _GAP:
+            yield from [""] if gap and number > 1 else []
             yield line
-        gap = not line
+        gap = line == _GAP
 
 
 def _scalar(value: Any, *, is_flow: bool = False) -> str:

@@ -1,0 +1,237 @@
+"""`massgen config check`: every mistake at once, where it is, with what to write; and no secret is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from massgen_cmd_config.check import Check
+from massgen_cmd_config.findings import token_at
+
+SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+GOOD = """\
+version: 1
+agents:
+  - name: anna  # the first
+    backend: {type: scripted, seed: 7}
+    sampling:
+      temperature: 0.5
+  - name: ben
+    backend: scripted
+strategy:
+  type: consensus
+  early_stop: true
+toolsets:
+  - type: mcp
+    servers:
+      files: {command: npx, args: [files], env: {FILES_TOKEN: "${FILES_TOKEN:-none}"}}
+permissions:
+  deny: [mcp__files__delete]
+limits: {seconds: 60}
+"""
+# What is changed in the good file, where the mistake is, what is said, and the fix that is offered.
+MUTATIONS = [
+    ("temperature: 0.5", "temprature: 0.5", "6:7", "did you mean `temperature`", "temperature"),
+    ("temperature: 0.5", "temperature: '0.5'", "6:20", "expected a number", "0.5"),
+    ("temperature: 0.5", "temperature: hot", "6:20", "expected a number, not 'hot'", ""),
+    ("temperature: 0.5", "temperature: 0,5", "6:20", "expected a number", ""),
+    ("seed: 7", "seed: '7'", "4:37", "expected a whole number", "7"),
+    ("seed: 7", "seed: 7.0", "4:37", "it has no fraction", "7"),
+    ("seed: 7", "seed: 7.5", "4:37", "expected a whole number", ""),
+    ("seed: 7", "seed: 007", "4:37", "or 0o… for an octal number", ""),
+    ("seed: 7", "sead: 7", "4:31", "did you mean `seed`", "seed"),
+    ("type: scripted", "type: scriptd", "4:21", "did you mean 'scripted'", "scripted"),
+    ("early_stop: true", "early_stop: yes", "11:15", "write true, without quotes", "true"),
+    ("early_stop: true", "early_stop: 'off'", "11:15", "write false, without quotes", "false"),
+    ("early_stop: true", "early_stop: 1", "11:15", "expected true or false", ""),
+    ("early_stop: true", "early-stop: true", "11:3", "did you mean `early_stop`", "early_stop"),
+    ("type: consensus", "type: consensu", "10:9", "did you mean 'consensus'", "consensus"),
+    ("type: consensus", "type: 'os:system'", "10:9", "plugins are named, never given as code", ""),
+    ("name: ben", "name: anna", "7:11", "agents[0] is named 'anna' too", ""),
+    ("name: ben", "name: 5", "7:11", "put it in quotes", '"5"'),
+    ("name: ben", "name: a b", "7:11", "cannot name an agent", ""),
+    ("limits: {seconds: 60}", "limits: {seconds: -1}", "18:19", "must be >= 0", ""),
+    ("limits: {seconds: 60}", "limits: {second: 60}", "18:10", "did you mean `seconds`", "seconds"),
+    ("limits: {seconds: 60}", "limit: {seconds: 60}", "18:1", "did you mean `limits`", "limits"),
+    ("limits: {seconds: 60}", "limits: 60", "18:9", "expected a mapping", ""),
+    ("limits: {seconds: 60}", "limits: {seconds: 60\n", "20:1", "bracket", ""),
+    ("limits: {seconds: 60}", "\tlimits: {seconds: 60}", "18:1", "tab", ""),
+    ("limits: {seconds: 60}", "agents: []", "18:1", "given twice, first in line 2", ""),
+    ("limits: {seconds: 60}", "durability: proces", "18:13", "did you mean 'process'", "process"),
+    ("limits: {seconds: 60}", "tool_seconds: {}", "18:15", "expected a number", ""),
+    ("version: 1", "version: 2", "1:10", "newer than this massgen-core", ""),
+    ("version: 1", "version: '1'", "1:10", "must be a whole number", ""),
+    ("${FILES_TOKEN:-none}", "${UNSET}", "15:63", "UNSET is not set", ""),
+    ("${FILES_TOKEN:-none}", "${UNSET", "15:63", "begins a reference", ""),
+    ("command: npx", "comand: npx", "15:14", "neither `command` nor `url`", ""),
+    ("deny: [mcp__files__delete]", "deny: mcp__files__delete", "17:9", "expected a list of texts", ""),
+    ("backend: scripted", "backend: {typ: scripted}", "8:14", "`type` is missing", ""),
+    ("backend: scripted", "backend: docker", "8:14", "no installed plugin provides backend 'docker'", ""),
+    ("  - name: ben", "  - name:ben", "", "", ""),
+    ("type: consensus\n  early_stop: true", "type: judge\n  judge: ana", "11:10", "no agent is named 'ana'", "anna"),
+]
+FIXED = sum(1 for mutation in MUTATIONS if mutation[4])
+
+
+@pytest.fixture
+def found(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> Callable[..., tuple[int, list[dict[str, Any]]]]:
+    """Check a text and return the exit code and the findings."""
+
+    def run(text: str, *options: str) -> tuple[int, list[dict[str, Any]]]:
+        (tmp_path / "f.yaml").write_text(text, encoding="utf-8")
+        code, out, _ = call(Check(), "f.yaml", "--format", "json", *options)
+        return code, json.loads(out)["files"][0]["findings"]
+
+    return run
+
+
+def test_a_good_file_has_no_findings(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
+    """Nothing is said where nothing is wrong."""
+    assert found(GOOD) == (0, [])
+
+
+@pytest.mark.parametrize(("before", "after", "place", "said", "fix"), MUTATIONS, ids=[mutation[1][:24] for mutation in MUTATIONS])
+def test_each_mistake_is_found_where_it_is(
+    found: Callable[..., tuple[int, list[dict[str, Any]]]], before: str, after: str, place: str, said: str, fix: str
+) -> None:
+    """With its line and column, what is wrong, and the fix where only one is possible."""
+    assert GOOD.count(before) >= 1
+    code, findings = found(GOOD.replace(before, after, 1))
+
+    assert code == 2
+    assert all(finding["line"] and finding["column"] for finding in findings)
+    if place:
+        assert [f"{one['line']}:{one['column']}" for one in findings if said in one["message"]] == [place], findings
+        assert [one["fix"] for one in findings if said in one["message"]] == [fix]
+
+
+def test_most_mistakes_that_have_a_certain_fix_get_it() -> None:
+    """The number stands here, so that it does not shrink unnoticed."""
+    assert (len(MUTATIONS), FIXED) >= (38, 15)
+
+
+def test_all_mistakes_come_at_once(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """With the line and a caret below the very characters."""
+    text = GOOD.replace("temperature: 0.5", "temprature: 0.5").replace("early_stop: true", "early_stop: yes")
+    (tmp_path / "f.yaml").write_text(text)
+    code, out, err = call(Check(), "f.yaml")
+
+    lines = out.splitlines()
+    assert code == 2
+    assert lines[0].startswith("f.yaml:6:7: error: agents[0].sampling.temprature: unknown key 'temprature'; did you mean `temperature`?")
+    assert lines[1:4] == ["    6 |       temprature: 0.5", "      |       ^^^^^^^^^^", "  fix: write temperature"]
+    assert lines[5:8] == ["   11 |   early_stop: yes", "      |               ^^^", "  fix: write true"]
+    assert err == "1 file checked: 2 errors, 0 warnings\n"
+
+
+@pytest.mark.parametrize("style", ["text", "json", "sarif"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"    backend: {{type: anthropic, key: {SECRET}}}",
+        f"    backend: {{type: chat, preset: groq, key: '{SECRET}', sead: 1}}",
+        f"    backend: {{type: scripted, seed: {SECRET}}}",
+        f"    backend: {{type: chat, base_url: 'https://user:{SECRET}@example.org/v1'}}",
+        f"    backend: {{type: scripted, api_key: {SECRET}",
+        f"    backend: scripted\n    system: |\n      Use the key {SECRET}.\n    modell: x",
+        "    backend: {type: scripted, password: hunter2hunter2}",
+    ],
+)
+def test_a_secret_is_found_and_never_shown(call: Callable[..., tuple[int, str, str]], tmp_path: Path, style: str, line: str) -> None:
+    """Neither in a message nor in the line that is shown, whatever else is wrong, even where the file is no document."""
+    (tmp_path / "f.yaml").write_text(f"version: 1\nagents:\n  - name: anna\n{line}\n")
+    code, out, err = call(Check(), "f.yaml", "--format", style)
+
+    assert code == 2
+    assert SECRET not in out + err
+    assert SECRET[4:20] not in out + err
+    assert "hunter2" not in out + err
+
+
+def test_what_looks_like_a_secret_but_is_a_reference_is_none(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
+    """References, placeholders and ordinary words are left alone."""
+    text = GOOD.replace("env: {FILES_TOKEN:", "env: {A_KEY: YOUR_KEY, B_KEY: your-key-here, C_TOKEN: '${HOME}', MAX_TOKENS: '4096', FILES_TOKEN:")
+
+    assert found(text) == (0, [])
+
+
+def test_what_has_no_effect_is_a_warning(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
+    """A run would begin, but not as the file reads; --strict lets it count."""
+    text = GOOD.replace("type: consensus\n  early_stop: true", "type: single").replace(
+        "deny: [mcp__files__delete]", "deny: [mcp__files__delete]\n  allow: [mcp__files__delete]"
+    )
+    code, findings = found(text)
+
+    assert code == 0
+    assert [(one["severity"], one["rule"], one["path"]) for one in findings] == [
+        ("warning", "effect", "strategy.type"),
+        ("warning", "effect", "permissions.allow[0]"),
+    ]
+    assert found(text, "--strict")[0] == 2
+
+
+def test_an_old_file_is_checked_as_it_is(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
+    """What is refused and what is left out stand at their places in the old file."""
+    code, findings = found("agents:\n  - id: a\n    backend: {type: gemini, cwd: w, custom_tools: [x]}\n")
+
+    assert code == 2
+    assert [(one["severity"], one["line"], one["path"]) for one in findings] == [
+        ("warning", 3, "agents[0].backend.cwd"),
+        ("error", 3, "agents[0].backend.custom_tools"),
+    ]
+
+
+def test_sarif_has_what_review_tools_read(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Rules, levels, regions and replacements."""
+    (tmp_path / "f.yaml").write_text(GOOD.replace("early_stop: true", "early_stop: yes"))
+    _, out, _ = call(Check(), "f.yaml", "--format", "sarif")
+
+    log = json.loads(out)
+    (run,) = log["runs"]
+    (result,) = run["results"]
+    region = {"startLine": 11, "startColumn": 15, "endColumn": 18}
+    assert (log["version"], result["level"], result["ruleId"]) == ("2.1.0", "error", "mistake")
+    assert result["ruleId"] in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert result["locations"][0]["physicalLocation"] == {"artifactLocation": {"uri": "f.yaml"}, "region": region}
+    assert result["fixes"][0]["artifactChanges"][0]["replacements"] == [{"deletedRegion": region, "insertedContent": {"text": "true"}}]
+
+
+def test_without_files_it_checks_what_a_run_would_use(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """The project's file, here."""
+    (tmp_path / "massgen.yaml").write_text(GOOD.replace("seed: 7", "seed: x"))
+    code, out, _ = call(Check())
+
+    assert code == 2
+    assert "massgen.yaml:4:37" in out
+
+
+def test_a_folder_is_all_its_files(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Each is checked for itself; a folder without any is a mistake."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "one.yaml").write_text(GOOD)
+    (tmp_path / "a" / "b" / "two.yml").write_text(GOOD.replace("seed: 7", "seed: x"))
+    (tmp_path / "empty").mkdir()
+
+    assert call(Check(), "a")[2] == "2 files checked: 1 error, 0 warnings\n"
+    assert call(Check(), "empty")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "token"),
+    [
+        ("a: bcd", 4, "bcd"),
+        ("a: bcd", 1, "a"),
+        ("a: 'b c' # x", 4, "'b c'"),
+        ("[x, y]", 2, "x"),
+        ("a: b c # d", 4, "b c"),
+        ("a: |", 4, ""),
+        ("", 1, ""),
+    ],
+)
+def test_the_caret_covers_what_is_meant(line: str, column: int, token: str) -> None:
+    """One key or one scalar."""
+    assert token_at((line,), 1, column) == token

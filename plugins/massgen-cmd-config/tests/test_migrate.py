@@ -1,0 +1,215 @@
+"""`massgen config migrate`: the same meaning, the same comments in the same order, and nothing changed that was not to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from massgen_cmd_config.migrate import Migrate, migrated_text
+from massgen_cmd_config.rewrite import comments, rewritten
+from massgen_core.api import ConfigProblems, Document, read_document
+from massgen_core.config.document import parse
+from massgen_core.plugins.manager import Plugins
+
+FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data" / "configs"
+FILES = sorted(path for suffix in ("*.yaml", "*.yml") for path in FOLDER.rglob(suffix))
+OLD = """\
+# At the top.
+
+# Who works.
+agents:
+  # The first.
+  - id: "anna"  # a name
+    backend:  # where from
+      type: "lmstudio"   # local
+      model: "qwen"
+      # temperature: 1
+      temperature: 0.5
+    system_message: |
+      Say # this.
+
+      And that.
+  - id: "ben"
+    backend: {type: "lmstudio", model: "qwen"}
+# The end of agents.
+orchestrator:
+  snapshot_storage: "snapshots"  # where they were
+  voting_sensitivity: "lenient"
+ui:
+  display_type: "simple"
+# The end.
+"""
+NEW = """\
+# At the top.
+
+# Who works.
+version: 1
+agents:
+  # The first.
+  - name: anna  # a name
+    backend:
+      type: chat
+      preset: lmstudio
+    model: qwen  # where from  # local
+    sampling:
+      # temperature: 1
+      temperature: 0.5
+    system: |
+      Say # this.
+
+      And that.
+  - name: ben
+    backend:
+      type: chat
+      preset: lmstudio
+    model: qwen
+# The end of agents.
+strategy:
+  type: consensus
+  voting_sensitivity: lenient  # where they were
+display: plain
+# The end.
+"""
+
+
+def test_comments_go_where_their_values_go(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Those above and those beside, and those of what is gone to the next that is there."""
+    (tmp_path / "old.yaml").write_text(OLD)
+    code, out, err = call(Migrate(), "old.yaml", "--print")
+
+    assert code == 0
+    assert out == NEW
+    assert "old.yaml:20:21: orchestrator.snapshot_storage: each run has a folder of its own" in err
+    assert (tmp_path / "old.yaml").read_text() == OLD
+
+
+def test_the_difference_is_what_is_shown(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Nothing is written without being asked for."""
+    (tmp_path / "old.yaml").write_text(OLD)
+    code, out, _ = call(Migrate(), "old.yaml")
+
+    assert code == 0
+    assert {'-  - id: "anna"  # a name', "+  - name: anna  # a name"} <= set(out.splitlines())
+    assert [path.name for path in tmp_path.iterdir()] == ["old.yaml"]
+
+
+def test_writing_keeps_a_copy_and_is_done_once(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """The copy is the old file, byte by byte; a second time there is nothing to do; no copy replaces another."""
+    path = tmp_path / "old.yaml"
+    path.write_bytes(OLD.replace("\n", "\r\n").encode())
+    path.chmod(0o600)
+    assert call(Migrate(), "old.yaml", "--write")[0] == 0
+
+    assert (tmp_path / "old.yaml.bak").read_bytes() == OLD.replace("\n", "\r\n").encode()
+    assert path.read_text() == NEW
+    assert path.stat().st_mode & 0o777 == 0o600
+    code, out, err = call(Migrate(), "old.yaml", "--write")
+    assert (code, out, err) == (0, "", "old.yaml has today's format\n")
+    path.write_text(OLD)
+    call(Migrate(), "old.yaml", "--write")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["old.yaml", "old.yaml.bak", "old.yaml.bak2"]
+
+
+def test_what_cannot_be_taken_over_is_left_as_it_is(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """With every reason, and the other files done."""
+    (tmp_path / "bad.yaml").write_text("agents:\n  - id: a\n    backend: {type: ag2}\n")
+    (tmp_path / "newer.yaml").write_text("version: 7\n")
+    (tmp_path / "old.yaml").write_text(OLD)
+    code, _, err = call(Migrate(), "bad.yaml", "newer.yaml", "old.yaml", "--write")
+
+    assert code == 2
+    assert "bad.yaml:3:21: agents[0].backend.type: agents of other frameworks" in err
+    assert "newer.yaml:1:10: version: format 7 is newer" in err
+    assert (tmp_path / "old.yaml").read_text() == NEW
+    assert not (tmp_path / "bad.yaml.bak").exists()
+
+
+def test_a_secret_is_not_shown(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Neither in the difference nor in the whole."""
+    secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+    (tmp_path / "old.yaml").write_text(
+        f"agents:\n  - id: a\n    backend:\n      type: gemini\n      mcp_servers: [{{name: x, command: npx, env: {{GITHUB_TOKEN: {secret}}}}}]\n"
+    )
+
+    for option in ("--diff", "--print"):
+        code, out, err = call(Migrate(), "old.yaml", option)
+        assert (code, secret in out + err, "****" in out) == (0, False, True)
+
+
+def test_json_stays_json(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """A file keeps its language."""
+    (tmp_path / "old.json").write_text('{"agents": [{"id": "a", "backend": {"type": "lmstudio"}}]}')
+    call(Migrate(), "old.json", "--write")
+
+    assert read_document(tmp_path / "old.json").data["agents"] == [{"name": "a", "backend": {"type": "chat", "preset": "lmstudio"}}]
+
+
+@pytest.mark.skipif(not FILES, reason="the folder of real configurations (../shared/data/configs) is not here")
+def test_real_files_keep_their_meaning_and_their_comments() -> None:
+    """Each comment of each file is there once afterwards, and those above keep their order among themselves; a second time nothing is done."""
+    plugins, count = Plugins.discover(), 0
+    for path in FILES:
+        text, document = path.read_text(encoding="utf-8"), read_document(path)
+        try:
+            new, _ = document.migrated(plugins)
+        except ConfigProblems:
+            continue
+        made = migrated_text(path, new, text)
+        before, after = ([one.text for one in comments(whole) if one.text] for whole in (text, made))
+        assert sorted(" ".join(before).split()) == sorted(" ".join(after).split()), path
+        assert made.startswith(text.split("\n")[0].rstrip()) or not text.startswith("#"), path
+        again = parse(made, "again.yaml")
+        assert Document("again.yaml", again.plain(), again).migrated(plugins)[1] == ()
+        count += 1
+
+    assert count >= 130
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ["a\nb", "a\nb\n", " a\nb", "a # b", "# a", "yes", "1.0", "- a", "a: b", "a\n\n# b\n", "a\nb\n\n", "\x85", "\u2028", "\ufeff", "x\ny \nz"]
+)
+DATA: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(TEXTS, DATA, min_size=1, max_size=4))
+def test_whatever_is_written_reads_the_same(data: dict[str, Any]) -> None:
+    """Texts of any kind, in any nesting."""
+    made = rewritten(Document.of(data, "x"), "")
+
+    assert parse(made, "x.yaml").plain() == data
+
+
+WORDS = st.text("ab #:'\"-|", max_size=8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["plain", "quoted", "block", "note", "beside"]), WORDS), max_size=8))
+def test_comments_are_told_from_texts(parts: list[tuple[str, str]]) -> None:
+    """A `#` within a text is none."""
+    lines, wanted = [], []
+    for number, (kind, text) in enumerate(parts):
+        if kind == "note":
+            lines.append(f"# {text}")
+            wanted.append(f"# {text}".rstrip())
+        elif kind == "beside":
+            lines.append(f"k{number}: 1 # {text}")
+            wanted.append(f"# {text}".rstrip())
+        elif kind == "block":
+            lines += [f"k{number}: |", f"  x # {text}", f"  # {text}"]
+        elif kind == "quoted":
+            lines.append(f"k{number}: {yaml.safe_dump(text, default_style=chr(34)).strip()}")
+        else:
+            lines.append(f"k{number}: x#y")
+
+    assert [one.text for one in comments("\n".join(lines)) if one.text] == wanted
