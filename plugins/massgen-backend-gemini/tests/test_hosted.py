@@ -9,6 +9,7 @@ import pytest
 
 from massgen_backend_gemini.backend import GeminiBackend
 from massgen_core.api import (
+    Brief,
     Chunk,
     ItemChunk,
     Message,
@@ -147,6 +148,14 @@ async def test_no_functions_wanted(played: Any) -> None:
 
     assert [body["tools"] for body in provider.bodies] == [[{"googleSearch": {}}]]
     assert "toolConfig" not in provider.bodies[0]
+
+
+async def test_votes_need_no_search(played: Any) -> None:
+    """A vote is one call: it rests on the answers."""
+    async with played(CALLED, enable_web_search=True) as (backend, provider, _):
+        await hear(backend, model="gemini-2.5-flash", tools=(VOTE,), brief=Brief(purpose="vote", question="Where?"))
+
+    assert [list(tool) for body in provider.bodies for tool in body["tools"]] == [["functionDeclarations"]]
 
 
 async def test_first_fails(played: Any) -> None:

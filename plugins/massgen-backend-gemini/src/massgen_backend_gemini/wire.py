@@ -75,8 +75,9 @@ async def asked_of(request: ModelRequest, config: GeminiConfig) -> Asked:
             tools = ()
         else:
             hosted = ()
-            # Tools are used for the question, not again for each thing that is said later.
-            gathers = not writer.has_notes and request.messages[-1].role == "user"
+            # Tools are used for an answer, once in its conversation; votes rest on the answers.
+            is_answer = request.brief is None or request.brief.purpose == "answer"
+            gathers = is_answer and not writer.has_notes and request.messages[-1].role == "user"
     made = _sampling(request)
     if writer.system:
         made["system_instruction"] = "\n\n".join(writer.system)
