@@ -263,7 +263,7 @@ def test_a_check_finds_what_a_configuration_refers_to(massgen: Any, monkeypatch:
     Path("massgen.yaml").write_text(
         "version: 1\nagents:\n  - backend: {type: acme, key: ACME_API_KEY}\n    system: 'env: a word that begins a sentence'\n"
         "  - backend: {type: acme, key: 'frozen:ICE_KEY', url: 'https://x'}\n"
-        "toolsets:\n  - type: mcp\n    servers:\n      a: {env: {TOKEN: 'env:FROM_ENV', MODE: DRY_RUN}, auth: 'safe:NOT_THERE'}\n"
+        "toolsets:\n  - type: mcp\n    servers:\n      a: {env: {TOKEN: 'env:FROM_ENV', MODE: DRY_RUN, X: 'env:A=B'}, auth: 'safe:NOT_THERE'}\n"
         "      b: {auth: {token: 'shut:A'}}\n"
     )
     code, out, err = massgen("check")

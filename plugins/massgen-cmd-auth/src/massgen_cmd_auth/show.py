@@ -88,7 +88,10 @@ class Check:
                 app.out("nothing here refers to a key")
             app.out(f"stores, in the order in which they are asked: {', '.join(stores.names)}")
             _warn(app, stores)
-        return int(any(not one["store"] for one in needed))
+        missing = dict.fromkeys(clean_line(one["reference"], 200) for one in needed if not one["store"])
+        if missing:
+            app.err(f"missing: {', '.join(missing)}; keep a key with: massgen auth set NAME")
+        return int(bool(missing))
 
 
 def _together(uses: Sequence[Use]) -> list[Use]:

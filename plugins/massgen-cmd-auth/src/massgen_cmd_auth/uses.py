@@ -61,8 +61,8 @@ def of_file(app: App, file: Path) -> Iterator[Use]:
     document = read_document(file, comments=True)
     for path, text in _texts(document.data, ""):
         last = re.split(r"[.\[]", path)[-1]
-        is_one = is_reference(text, app.plugins) and not re.search(r"\s", text) if ":" in text else _KEYS.match(last) and _BARE.match(text)
-        if is_one and len(text) <= _MOST:
+        is_one = is_reference(text, app.plugins) and not re.search(r"[\s=]", text) if ":" in text else _KEYS.match(last) and _BARE.match(text)
+        if is_one and len(text) <= _MOST and text.isprintable():
             line = document.problem("", path).line
             yield Use(reference=text, user=f"{file}:{line}" if line else str(file), purpose=path)
 
