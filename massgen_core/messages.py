@@ -314,7 +314,7 @@ class Usage:
             output=self.output + other.output,
             reasoning=self.reasoning + other.reasoning,
             cost=sum(costs) if costs else None,
-            unpriced=unpriced,
+            unpriced=unpriced if costs else 0,
         )
 
 

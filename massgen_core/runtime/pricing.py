@@ -39,6 +39,7 @@ class Pricing:
     def __init__(self, plugins: Plugins, own: Mapping[str, Price], emit: Callable[[Event], None], *, is_limited: bool = False) -> None:
         self._plugins, self._own, self._emit, self._is_limited = plugins, own, emit, is_limited
         self._catalogues: dict[str, Sequence[ModelInfo]] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def of(self, backend: str, options: Mapping[str, Any]) -> Priced:
         """Return what prices the usage of one backend."""
@@ -49,7 +50,8 @@ class Pricing:
                 return usage
             if model not in known:
                 known[model] = self._price(backend, options, model)
-                if known[model] is None and self._is_limited:
+                if known[model] is None and self._is_limited and (backend, model) not in self._told:
+                    self._told.add((backend, model))
                     text = f"the price of {model or backend!r} is not known, so its calls do not count against `limits.money`; give it in `prices`"
                     self._emit(NoticeGiven(level="warning", text=text))
             price = known[model]

@@ -134,9 +134,10 @@ def test_a_limit_of_money_says_what_it_cannot_count() -> None:
     """Where money is limited, a model without a price is named, once."""
     told: list[Event] = []
     plugins: Any = Listed()
-    priced = Pricing(plugins, {"known": dollars(1)}, told.append, is_limited=True).of("b", {})
-    for name in ("known", "odd", "odd"):
-        priced(USED, name)
+    pricing = Pricing(plugins, {"known": dollars(1)}, told.append, is_limited=True)
+    for priced in (pricing.of("b", {}), pricing.of("b", {})):
+        for name in ("known", "odd", "odd"):
+            priced(USED, name)
 
     (notice,) = told
     assert isinstance(notice, NoticeGiven)
@@ -159,6 +160,7 @@ def test_what_is_not_known_is_said() -> None:
     assert cost_text(known + unknown) == cost_text(unknown + known) == "at least $0.5000"
     assert (known + unknown).unpriced == 7
     assert cost_text(unknown + unknown) == "cost unknown"
+    assert (unknown + unknown).unpriced == 0, "a price that is found later holds for all of it"
     assert cost_text(Usage() + known) == "$0.5000"
 
 
