@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -129,6 +131,56 @@ def test_search_before_tools(tmp_path: Path) -> None:
     assert all("It is Paris." in json.dumps(body["contents"]) for body in asked[1:])
     assert [each["usage"]["input"] for each in answered] == [200, 100]
     assert [each["usage"]["cost"] for each in answered] == pytest.approx([200 * 0.3e-6, 100 * 0.3e-6])
+
+
+class Voter(http.server.BaseHTTPRequestHandler):
+    """Answers as a model would that is asked to answer, to vote or to present."""
+
+    protocol_version = "HTTP/1.1"
+    bodies: ClassVar[list[Any]] = []
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's word
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.bodies.append(body)
+        offered = {each["name"]: each for tool in body.get("tools", ()) for each in tool.get("functionDeclarations", ())}
+        if "vote" in offered:
+            schema = offered["vote"]["parameters_json_schema"]
+            values = {name: told["enum"][0] if "enum" in told else "why" for name, told in schema["properties"].items()}
+            part: dict[str, Any] = {"functionCall": {"name": "vote", "args": values}}
+        elif "new_answer" in offered:
+            part = {"functionCall": {"name": "new_answer", "args": {"content": "Paris"}}}
+        else:
+            part = {"text": "It is Paris."}
+        sent = gemini_event(part, finish="STOP")
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+
+@pytest.mark.parametrize(("model", "searches"), [("gemini-3.5-flash", 1), ("gemini-2.5-flash", 4)])
+def test_panel(model: str, searches: int, tmp_path: Path) -> None:
+    """Three agents answer, vote and present; a model that cannot mix tools searches in calls of their own, three answers and the presentation."""
+    Voter.bodies.clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Voter)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    backend = {"type": "gemini", "base_url": f"http://127.0.0.1:{server.server_port}", "key": "env:K", "enable_web_search": True}
+    agents = [{"name": name, "model": model, "backend": backend} for name in ("ann", "bob", "cid")]
+    try:
+        run = Project.make(tmp_path, {"massgen.yaml": {"version": 1, "strategy": "consensus", "agents": agents}})
+        done = run.run("run", "What is the capital of France?", "--config", "massgen.yaml", env={"K": SECRET}).check()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    assert done.stdout.strip() == "It is Paris."
+    assert sum(body["tools"] == [{"googleSearch": {}}] for body in Voter.bodies) == searches
 
 
 def test_forgotten_option(tmp_path: Path) -> None:
