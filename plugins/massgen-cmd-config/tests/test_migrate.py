@@ -213,3 +213,12 @@ def test_comments_are_told_from_texts(parts: list[tuple[str, str]]) -> None:
             lines.append(f"k{number}: x#y")
 
     assert [one.text for one in comments("\n".join(lines)) if one.text] == wanted
+
+
+def test_the_page_on_moving_shows_what_happens(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """The example of the documentation is what the command prints."""
+    page = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "move-from-massgen.md"
+    before, after = (block.partition("```")[0] for block in page.read_text(encoding="utf-8").split("```yaml\n")[1:3])
+    (tmp_path / "old.yaml").write_text(before)
+
+    assert call(Migrate(), "old.yaml", "--print")[1] == after

@@ -75,10 +75,10 @@ def _find(path: str, plugins: Plugins, here: Loaded | None) -> _Found:
     name, _, option = rest.partition(".")
     if kind in plugins.kinds and name:
         plugins.entry(kind, name)  # its own message says what is installed
-        rows = config_rows(plugins, kind, name)
-        rows = tuple(_below(rows, option)) if option else rows
-        if rows or not option:
-            return _Found(rows, plugin=f"{kind} {name}")
+        every = config_rows(plugins, kind, name)
+        named = _below(every, option) if option else every
+        if named or not option:
+            return _Found(named, plugin=f"{kind} {name}")
     raise _unknown(path, pattern, plugins, top)
 
 
