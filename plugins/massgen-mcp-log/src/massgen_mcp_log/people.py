@@ -7,11 +7,12 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -20,7 +21,7 @@ from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import SERVERS, TEXT, server_name
 from massgen_mcp_log.lines import ENVELOPE, Fields, Line
 
-__all__ = ["People", "clock", "said"]
+__all__ = ["People", "Told", "clock", "said"]
 
 # Lines that come together are handed to the files in one piece: that is what makes files for people cheap.
 _GATHER_SECONDS = 0.5
@@ -31,6 +32,10 @@ _STARTS = frozenset({"mcp.execution.called", "mcp.discovery.requested"})
 _ENDS = frozenset({"mcp.execution.returned", "mcp.discovery.listed"})
 _STAYS = ("tool", "method", "outcome", "ms")
 _SAID = frozenset({*ENVELOPE, *_STAYS, "server", "transport", "era", "operation", "call"})
+
+
+# Number and time of a line, and its two halves: what many lines share, and the rest.
+Told: TypeAlias = tuple[int, float, Line, Fields]
 
 
 def clock(at: float) -> str:
@@ -130,37 +135,48 @@ class People:
 
     def __init__(self, folder: Path, config: McpLogConfig) -> None:
         self._folder, self._config = folder, config
-        self._pending: deque[tuple[int, float, Line, Fields]] = deque()
+        self._pending: deque[Told] = deque()
         # A start whose end is told beside it says nothing more; one without its end is what people look for.
-        self._begun: dict[Any, tuple[int, float, Line, Fields]] = {}
+        self._begun: dict[Any, Told] = {}
         self._left_out = 0
         self._wake, self._end = threading.Event(), threading.Event()
+        self._is_awake = False
         self._files: dict[str, Any] = {}
         self._thread: threading.Thread | None = None
 
-    def tell(self, seq: int, at: float, fixed: Line, line: Fields) -> None:
-        """Take a line, in its two halves; returns at once."""
-        if len(self._pending) >= _QUEUE:
-            self._left_out += 1
-            return
-        event, operation = fixed["event"], line.get("operation")
-        if event in _STARTS:
-            self._begun[operation] = (seq, at, fixed, line)
+    def way(self, event: str) -> Callable[[Any, Told], None]:
+        """Return what takes lines of such events: an operation's id, and the line. What was taken is written after `wake`."""
+        return self._start if event in _STARTS else self._end_of if event in _ENDS else self._take
+
+    def _start(self, operation: Any, told: Told) -> None:
+        self._begun[operation] = told
+
+    def _end_of(self, operation: Any, told: Told) -> None:
+        self._begun.pop(operation, None)
+        self._take(operation, told)
+
+    def _take(self, operation: Any, told: Told) -> None:
+        if len(self._pending) < _QUEUE:
+            self._pending.append(told)
         else:
-            if event in _ENDS:
-                self._begun.pop(operation, None)
-            self._pending.append((seq, at, fixed, line))
+            self._left_out += 1
+
+    def wake(self) -> None:
+        """Have what was taken written soon; returns at once."""
+        if self._is_awake or not (self._pending or self._begun):
+            return
+        self._is_awake = True
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="massgen-mcp-log", daemon=True)
             self._thread.start()
-        if not self._wake.is_set():
-            self._wake.set()
+        self._wake.set()
 
     def _serve(self) -> None:
         while not self._end.is_set():
             self._wake.wait()
             self._end.wait(_GATHER_SECONDS)
             self._wake.clear()
+            self._is_awake = False
             with contextlib.suppress(OSError, ValueError):  # the structured files hold everything; a full disk is told there
                 self._drain()
 

@@ -17,7 +17,7 @@ from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import FOLDER, LOG, SERVERS, LineFile, server_name
 from massgen_mcp_log.levels import CONTROL, LOOK_SECONDS, RANKS, Levels
 from massgen_mcp_log.lines import Brief, Fields, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
-from massgen_mcp_log.people import People
+from massgen_mcp_log.people import People, Told
 from massgen_mcp_log.redact import Redaction
 
 __all__ = ["McpLog", "opened"]
@@ -41,14 +41,14 @@ class _Fixed:
         data: The same in JSON, without braces.
         is_written: Their level is high enough.
         with_payloads: What crossed the wire is written too.
-        is_told: It is for people too; of a call's measure they learn from its end.
+        tell: Takes it for people too; None where they do not see it: of a call's measure they learn from its end.
     """
 
     line: Line
     data: bytes
     is_written: bool
     with_payloads: bool
-    is_told: bool
+    tell: Callable[[Any, Told], None] | None
     server: str
     file: LineFile | None
 
@@ -157,6 +157,8 @@ class McpLog:
             except OSError as error:
                 failure = failure or error
         self._touched.clear()
+        if self._people is not None:
+            self._people.wake()
         if failure is not None:
             raise failure
 
@@ -198,8 +200,9 @@ class McpLog:
         if fixed.file is not None:
             fixed.file.add(data)
             self._touched.add(fixed.file)
-        if fixed.is_told and self._people is not None:
-            self._people.tell(record.seq, record.at, fixed.line, line)
+        if fixed.tell is not None:
+            operation = line.get("operation") if type(line) is dict else getattr(line, "operation", None)
+            fixed.tell(operation, (record.seq, record.at, fixed.line, line))
 
     def _look(self, record: Record) -> None:
         """Look whether somebody has changed the levels; forget what lines have in common if so, or if they are of another trace."""
@@ -225,7 +228,9 @@ class McpLog:
             if value is not None and value != "":
                 line[written] = self._redact.value(value)
         file = self._server(server) if server and RANKS[level] >= least else None
-        made = _Fixed(line, encode(line)[1:-1], RANKS[level] >= least, least == 0, plan.category != "performance" or self._config.debug, server, file)
+        is_told = plan.category != "performance" or self._config.debug
+        tell = self._people.way(plan.event) if is_told and self._people is not None else None
+        made = _Fixed(line, encode(line)[1:-1], RANKS[level] >= least, least == 0, tell, server, file)
         if len(shape.fixed) >= _REMEMBERED:
             shape.fixed.clear()
         shape.fixed[key] = made
