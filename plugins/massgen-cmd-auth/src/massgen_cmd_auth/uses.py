@@ -16,7 +16,7 @@ __all__ = ["Use", "of_backends", "of_file"]
 # Options that hold nothing but references, so that a name without a store is one, too.
 _KEYS = re.compile(r"(?i)(?:.*_)?key\Z")
 _BARE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
-_MOST = 300
+_MOST = 200
 
 
 @attrs.frozen(kw_only=True)
