@@ -13,6 +13,7 @@ import pytest
 
 from massgen_exec_local import cgroups
 from massgen_testkit import ExecutorSuite
+from massgen_testkit.sandboxes.breakouts import BreakoutControls
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
@@ -62,3 +63,8 @@ class TestNone(Shared):
         **dict.fromkeys(("files", "privileges", "processes apart", "read-only root", "system calls", "unprivileged user"), "there are no walls"),
         **dict.fromkeys(("dangerous mounts", "mounts"), "commands see all files anyway"),
     }
+
+
+class TestControls(BreakoutControls):
+    name = "local"
+    options: ClassVar[Mapping[str, Any]] = {"sandbox": "none"}

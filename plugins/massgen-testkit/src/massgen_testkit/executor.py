@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from massgen_testkit.context import PlainContext
+from massgen_testkit.sandboxes.breakouts import BreakoutChecks
 from massgen_testkit.sandboxes.commands import CommandChecks
 from massgen_testkit.sandboxes.ends import EndChecks
 from massgen_testkit.sandboxes.files import FileChecks
@@ -15,7 +16,7 @@ from massgen_testkit.sandboxes.streams import StreamChecks
 from massgen_testkit.sandboxes.walls import WallChecks
 
 
-class ExecutorSuite(CommandChecks, StreamChecks, EndChecks, LimitChecks, FileChecks, NetworkChecks, WallChecks):
+class ExecutorSuite(CommandChecks, StreamChecks, EndChecks, LimitChecks, FileChecks, NetworkChecks, WallChecks, BreakoutChecks):
     """What every executor must do and keep from being done. A subclass gives `name`, `connected` and `mounting`, or says why not in `unsupported`.
 
     Commands need `sh`, `python3` and the usual small programs (`cat`, `sleep`, `id`, `ln`, `mkfifo`) in the sandbox, on Linux.
