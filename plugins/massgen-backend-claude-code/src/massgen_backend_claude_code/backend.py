@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -74,16 +75,19 @@ class ClaudeCodeBackend:
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start an answer; see the contract."""
         session = await self._session(request)
-        answer, is_kept = Answer(session.ours, session.used, session.running), False
+        answer, is_kept, is_left = Answer(session.ours, session.used, session.running), False, True
         try:
             # A call has begun when the model's server has seen it.
             first = await self._next(session, answer, request)
             async with aclosing(self._answer(session, answer, first, request)) as chunks:
                 yield chunks
-            is_kept = bool(session.mark) and not session.is_busy
+            is_kept, is_left = bool(session.mark) and not session.is_busy, answer.stop is None
+        except BackendFault:
+            is_left = False
+            raise
         finally:
             if not is_kept:
-                await self._end([session])
+                await self._end([session], hurries=is_left)
                 if answer.has_worked:
                     self._broken[session.agent, session.turn] = request, (session.identifier, answer.last)
 
@@ -102,7 +106,7 @@ class ClaudeCodeBackend:
             try:
                 await self._tell(known, request.messages[place + 1 :])
             except BaseException as error:
-                await self._end([known])
+                await self._end([known], hurries=not isinstance(error, Exception))
                 if isinstance(error, ClaudeSDKError):
                     raise self._faults.of_process(str(error), known.transport.complaints) from None
                 raise
@@ -161,7 +165,7 @@ class ClaudeCodeBackend:
             await self._end([session])
             raise self._faults.of_process(str(error), session.transport.complaints) from None
         except BaseException:
-            await self._end([session])
+            await self._end([session], hurries=True)
             raise
         return session
 
@@ -180,13 +184,13 @@ class ClaudeCodeBackend:
             # It takes what a person says between results only with one of them.
             session.settle(identifier, await result_of(result, after=texts if identifier == waiting[-1] else ()))
 
-    async def _end(self, sessions: Sequence[Session]) -> None:
+    async def _end(self, sessions: Sequence[Session], *, hurries: bool = False) -> None:
         ending = list(sessions)
         self._sessions = [each for each in self._sessions if each not in ending]
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as group:
                 for session in ending:
-                    group.start_soon(session.end)
+                    group.start_soon(partial(session.end, hurries=hurries))
 
     # The answer
 

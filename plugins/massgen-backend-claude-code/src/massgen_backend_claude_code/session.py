@@ -29,7 +29,7 @@ __all__ = ["PREFIX", "Permit", "Session"]
 
 PREFIX = f"mcp__{SERVER}__"
 CALL_ID = "claudecode/toolUseId"  # in a call's metadata: which of the model's calls it is
-INTERRUPT_SECONDS = 0.1
+INTERRUPT_SECONDS = 0.05
 # Returns why a call of the program's own tools is denied; empty where it may be carried out.
 Permit = Callable[[str, dict[str, Any]], Awaitable[str]]
 
@@ -123,16 +123,20 @@ class Session:
         self._messages = self._client.receive_messages()
         return None
 
-    async def end(self) -> None:
-        """End the process and what it started; what the model is doing is interrupted first."""
+    async def end(self, *, hurries: bool = False) -> None:
+        """End the process and what it started; what the model is doing is interrupted first.
+
+        Args:
+            hurries: Somebody waits for it, and nobody needs the record.
+        """
         if self.is_over:
             return
         self.is_over = True
         with anyio.CancelScope(shield=True):
             if self.is_busy and self.transport.is_ready():
-                # It then writes down how far it came, so that another process can go on from there.
                 with anyio.move_on_after(INTERRUPT_SECONDS), suppress(Exception):
                     await self._client.interrupt()
+            self.transport.hurries = hurries
             await self.transport.close()
             await self._client.disconnect()
 

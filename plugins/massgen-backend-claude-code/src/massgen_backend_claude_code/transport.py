@@ -25,7 +25,8 @@ from massgen_core.api import Secret
 __all__ = ["CliTransport", "Launch"]
 
 LINE = 64 * 1024 * 1024  # bytes of one line, at most
-PATIENCE = 0.2  # seconds between asking the process to end and ending it
+# Seconds between asking the process to end and ending it, in which it writes its record, and again until it is surely gone.
+PATIENCE, HURRY = 1.5, 0.1
 KEPT = 4096  # bytes of what it wrote to its standard error
 # Variables that hold a key or a token, and those that hold the number of a descriptor to read one from.
 KEY = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR")
@@ -58,6 +59,7 @@ class CliTransport(Transport):
     The SDK's own transport hands the whole environment on, keeps the key in it, and lets a process live for seconds after its end was asked for.
 
     Attributes:
+        hurries: Somebody waits for its end, and nobody for its record.
         complaints: The end of what it wrote to its standard error; known when it is closed.
     """
 
@@ -66,6 +68,7 @@ class CliTransport(Transport):
         self._process: anyio.abc.Process | None = None
         self._writing = anyio.Lock()
         self._errors: IO[bytes] | None = None
+        self.hurries = False
         self._is_silent = False  # it closed its output, which it does when it ends
         self.complaints = ""
 
@@ -155,11 +158,11 @@ class CliTransport(Transport):
             return
         with anyio.CancelScope(shield=True):
             _signal(process, signal.SIGTERM)
-            with anyio.move_on_after(PATIENCE):
+            with anyio.move_on_after(HURRY if self.hurries else PATIENCE):
                 await process.wait()
             # Its commands are in its group, and may outlive it.
             _signal(process, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-            with anyio.move_on_after(5):
+            with anyio.move_on_after(HURRY if self.hurries else 5):
                 await process.wait()
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
