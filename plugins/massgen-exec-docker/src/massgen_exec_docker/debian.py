@@ -18,9 +18,10 @@ import attrs
 
 from massgen_core.api import ExecutorUnavailable, MassGenError
 
-__all__ = ["BASE", "STACKS", "archive", "packages_of"]
+__all__ = ["BASE", "RECIPE", "STACKS", "archive", "packages_of"]
 
 BASE = "massgen-base"
+RECIPE = "2"  # images of another one are made anew
 _SHELL = ("bash", "ca-certificates", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "mawk", "procps", "sed", "tar")
 STACKS: Mapping[str, tuple[str, ...]] = {
     "base": (*_SHELL, "python3"),
@@ -42,7 +43,8 @@ _LINKS: Mapping[str, tuple[str, ...]] = {
 }
 _LEFT_OUT = ("usr/share/doc/", "usr/share/info/", "usr/share/lintian/", "usr/share/locale/", "usr/share/man/")
 _MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-_FOLDERS = {"etc": 0o755, "home": 0o755, "proc": 0o555, "root": 0o700, "run": 0o755, "sys": 0o555, "tmp": 0o1777, "usr": 0o755, "workspace": 0o755}
+# What is shared under its own path may be in root's home here, and the image's is empty.
+_FOLDERS = {"etc": 0o755, "home": 0o755, "proc": 0o555, "root": 0o755, "run": 0o755, "sys": 0o555, "tmp": 0o1777, "usr": 0o755, "workspace": 0o755}
 _FILES = {
     "etc/group": "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
     "etc/hostname": "sandbox\n",

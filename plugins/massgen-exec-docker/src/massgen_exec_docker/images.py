@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import docker.errors
 
 from massgen_core.api import MassGenError
-from massgen_exec_docker.debian import archive, packages_of
+from massgen_exec_docker.debian import RECIPE, archive, packages_of
 from massgen_exec_docker.engine import Engine, told
 
 __all__ = ["build", "remove"]
@@ -40,9 +41,10 @@ def build(engine: Engine, name: str, stack: str, more: Sequence[str] = (), *, on
         changes = [
             'CMD ["/bin/sh"]',
             "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            f"LABEL {LABEL}={stack} {LABEL}.packages={','.join(packages)}",
+            f"LABEL {LABEL}={stack} {LABEL}.recipe={RECIPE} {LABEL}.packages={','.join(packages)}",
             "WORKDIR /workspace",
         ]
+        before = engine.now(engine.client.api.images, name, quiet=True)
         try:
             answer = engine.now(engine.client.api.import_image_from_file, str(file), repository=repository, tag=tag or "latest", changes=changes)
             image = engine.now(engine.client.images.get, name)
@@ -50,6 +52,10 @@ def build(engine: Engine, name: str, stack: str, more: Sequence[str] = (), *, on
             raise MassGenError(f"the engine does not take the image: {told(error)}") from None
         if '"error"' in str(answer):
             raise MassGenError(f"the engine does not take the image: {str(answer)[-300:]}")
+    for old in before:
+        if old != image.id:
+            with suppress(docker.errors.APIError):  # a container uses it, or it has another name
+                engine.now(engine.client.api.remove_image, old)
     yield f"{name} is {str(image.id)[7:19]}"
 
 
@@ -58,7 +64,8 @@ def _has(engine: Engine, name: str, packages: Sequence[str]) -> bool:
         image = engine.now(engine.client.images.get, name)
     except docker.errors.ImageNotFound:
         return False
-    return str((image.labels or {}).get(f"{LABEL}.packages")) == ",".join(packages)
+    labels = image.labels or {}
+    return (labels.get(f"{LABEL}.recipe"), labels.get(f"{LABEL}.packages")) == (RECIPE, ",".join(packages))
 
 
 def remove(engine: Engine) -> int:
