@@ -26,7 +26,7 @@ PAGES = {
     "executors": ("The contract of executors", ("execution",)),
     "messages": ("Messages", ("messages", "chunks", "rates")),
     "events": ("Events", ("events/base", "events/run", "events/turns", "events/answers", "events/calls")),
-    "dialects": ("Schemas for providers", ("dialects/dialect", "dialects/fitting")),
+    "dialects": ("Schemas for providers", ("dialects/dialect", "dialects/fitting", "dialects/schemas")),
     "errors": ("Errors", ("errors",)),
     "safety": ("Verdicts and secrets", ("safety", "secrets")),
     "helpers": (
