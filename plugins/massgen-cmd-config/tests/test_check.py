@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from massgen_cmd_config.check import Check
-from massgen_cmd_config.findings import token_at
+from massgen_cmd_config.findings import check, token_at
+from massgen_cmd_config.formats import as_json, as_sarif, as_text
+from massgen_core.cli.app import ConsoleApp
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
 GOOD = """\
@@ -174,6 +179,15 @@ def test_what_has_no_effect_is_a_warning(found: Callable[..., tuple[int, list[di
     assert found(text, "--strict")[0] == 2
 
 
+def test_a_server_that_is_not_there_is_named(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
+    """A rule for tools of a server that nobody configures does nothing."""
+    code, findings = found(GOOD.replace("deny: [mcp__files__delete]", "deny: [mcp__file__delete, 'mcp__*', bash, mcp__files__a]"))
+
+    assert code == 0
+    assert [(one["line"], one["column"], one["path"]) for one in findings] == [(17, 10, "permissions.deny[0]")]
+    assert "did you mean 'files'" in findings[0]["message"]
+
+
 def test_an_old_file_is_checked_as_it_is(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
     """What is refused and what is left out stand at their places in the old file."""
     code, findings = found("agents:\n  - id: a\n    backend: {type: gemini, cwd: w, custom_tools: [x]}\n")
@@ -235,3 +249,41 @@ def test_a_folder_is_all_its_files(call: Callable[..., tuple[int, str, str]], tm
 def test_the_caret_covers_what_is_meant(line: str, column: int, token: str) -> None:
     """One key or one scalar."""
     assert token_at((line,), 1, column) == token
+
+
+FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data" / "configs"
+FILES = sorted(path for suffix in ("*.yaml", "*.yml", "*.json") for path in FOLDER.rglob(suffix))
+
+
+@pytest.mark.skipif(not FILES, reason="the folder of real configurations (../shared/data/configs) is not here")
+def test_real_files_are_checked_by_the_thousand(app: ConsoleApp) -> None:
+    """Every finding in a file of somebody's own has its line; a thousand files take less than a minute."""
+    began = time.process_time()
+    checked = [check(app.plugins, path) for path in FILES]
+    seconds = time.process_time() - began
+
+    # That a file has an older format is said of the whole of it.
+    placeless = {one.message for file in checked for one in file.findings if not one.line}
+    assert all("has an older format" in message for message in placeless), placeless
+    assert len(FILES) / seconds * 60 > 1_000
+    # What is written in these files by the names of keys are placeholders and references; nothing in them is taken for a secret.
+    assert [one for file in checked for one in file.findings if one.rule == "secret"] == []
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), st.text("ab:{}[]-'\"\\n #&*|>\\t5é$~\u2028", max_size=4)), max_size=3))
+def test_no_damage_breaks_it(app: ConsoleApp, tmp_path: Path, edits: list[tuple[int, int, str]]) -> None:
+    """Whatever is cut out of a file or put into it, findings have places in it, in every format, and the key in it is not shown."""
+    text = GOOD.replace("name: ben", f"name: ben\n    system: {SECRET}")
+    for start, length, inserted in edits:
+        text = text[:start] + inserted + text[start + length :]
+    path = tmp_path / "f.yaml"
+    path.write_text(text, encoding="utf-8", newline="")
+    one = check(app.plugins, path)
+
+    for finding in one.findings:
+        assert finding.line <= len(one.lines)
+        assert finding.column <= len(one.lines[finding.line - 1]) + 1 or not finding.line
+    shown = "\n".join(as_text([one])) + as_json([one]) + as_sarif([one])
+    if SECRET in text:
+        assert SECRET not in shown

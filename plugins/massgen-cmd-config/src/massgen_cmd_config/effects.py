@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, TypeAlias
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from massgen_core.api import ConfigProblem
 
@@ -15,6 +16,7 @@ __all__ = ["effects"]
 
 Effect: TypeAlias = tuple[Literal["error", "warning"], ConfigProblem]
 
+_SERVER = re.compile(r"mcp__([A-Za-z0-9.-]+(?:_[A-Za-z0-9.-]+)*)__")
 # Options of strategies that name an agent.
 _AGENTS = {"judge": "judge", "single": "agent"}
 
@@ -24,6 +26,7 @@ def effects(loaded: Loaded) -> Iterator[Effect]:
     yield from _strategy(loaded)
     yield from _permissions(loaded)
     yield from _limits(loaded)
+    yield from _servers(loaded)
 
 
 def _problem(loaded: Loaded, message: str, *path: str | int, near: str = "", allowed: tuple[str, ...] = ()) -> ConfigProblem:
@@ -75,3 +78,40 @@ def _limits(loaded: Loaded) -> Iterator[Effect]:
                     "warning",
                     _problem(loaded, f"more than the whole run may use ({most:g}); that limit comes first", "agents", index, "limits", name),
                 )
+
+
+def _servers(loaded: Loaded) -> Iterator[Effect]:
+    """Yield what names a tool of an MCP server that nobody configures: it can never take effect."""
+    config = loaded.config
+    places: list[tuple[tuple[str | int, ...], Any]] = [((), config)]
+    places += [(("agents", index), agent) for index, agent in enumerate(config.agents)]
+    names: set[str] = set()
+    for _, section in places:
+        for toolset in section.toolsets:
+            if toolset.type != "mcp" or toolset.options.get("imports"):
+                return  # what it provides is not known without opening it
+            names |= {*_names(toolset.options.get("servers")), *_names(toolset.options.get("mcp_servers"))}
+    for path, section in places:
+        for level in ("allow", "ask", "deny"):
+            for index, pattern in enumerate(getattr(section.permissions, level)):
+                yield from _known_server(loaded, pattern, names, (*path, "permissions", level, index))
+        for number, toolset in enumerate(section.toolsets):
+            for key in ("allowed_tools", "exclude_tools"):
+                for index, pattern in enumerate(toolset.options.get(key) or ()):
+                    yield from _known_server(loaded, pattern, names, (*path, "toolsets", number, key, index))
+
+
+def _known_server(loaded: Loaded, pattern: str, names: set[str], path: tuple[str | int, ...]) -> Iterator[Effect]:
+    match = _SERVER.match(pattern)
+    if match is None or match[1] in names:
+        return
+    near = (difflib.get_close_matches(match[1], sorted(names), n=1) or [""])[0]
+    meant = f"; did you mean {near!r}?" if near else ""
+    yield "warning", _problem(loaded, f"no MCP server is named {match[1]!r}{meant} (servers: {', '.join(sorted(names)) or 'none'})", *path)
+
+
+def _names(servers: Any) -> Iterator[str]:
+    if isinstance(servers, Mapping):
+        yield from (str(name) for name in servers)
+    elif isinstance(servers, list | tuple):
+        yield from (server["name"] for server in servers if isinstance(server, Mapping) and isinstance(server.get("name"), str))

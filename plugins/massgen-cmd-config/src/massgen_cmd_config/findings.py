@@ -82,7 +82,9 @@ def check(plugins: Plugins, path: Path | None) -> Checked:
     else:
         found += [("warning", "migration", note) for note in loaded.notes]
         placed = {str(note) for note in loaded.notes}
-        found += [("warning", "migration", ConfigProblem(text.removeprefix(f"{source} "), source=source)) for text in loaded.warnings if text not in placed]
+        found += [
+            ("warning", "migration", ConfigProblem(text.removeprefix(f"{source} "), source=source)) for text in loaded.warnings if text not in placed
+        ]
         found += [(severity, "effect", problem) for severity, problem in effects(loaded)]
     hidden: tuple[str, ...] = ()
     document = _document(path)
