@@ -35,6 +35,8 @@ from massgen_exec_local.executor import LocalExecutor
 from massgen_exec_local.leftovers import PREFIX, own_name
 from massgen_testkit import PlainContext
 
+from .processes import children, cmdline, command_lines, descendants, runs
+
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(
@@ -295,33 +297,6 @@ async def test_a_lost_supervisor_is_a_lost_sandbox(sandbox: Open) -> None:
         assert (await found.run(command("echo", "x"))).stdout == b"x\n"
 
 
-def command_lines() -> str:
-    return "".join(cmdline(int(folder.name)) for folder in Path("/proc").glob("[0-9]*"))
-
-
-def children(of: int) -> list[int]:
-    return [int(pid) for file in Path(f"/proc/{of}/task").glob("*/children") for pid in file.read_text().split()]
-
-
-def descendants(of: int) -> list[int]:
-    found = children(of)
-    return found + [each for pid in found for each in descendants(pid)]
-
-
-def cmdline(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 # Control groups
 
 
@@ -364,58 +339,3 @@ async def test_running_out_of_memory_has_a_name(sandbox: Open) -> None:
     assert result.memory is not None
     assert 32 << 20 <= result.memory <= 65 << 20
     assert killed.status == "signalled"
-
-
-# The sandbox that waits
-
-
-async def test_the_next_sandbox_is_set_up_ahead(sandbox: Open, context: PlainContext) -> None:
-    """After a command one supervisor waits, which the next command takes; it sees a clean sandbox, and closing leaves none."""
-    async with sandbox() as found:
-        assert waiting() == []
-        await found.run(command("sh", "-c", "echo x > /tmp/left; echo y > kept"))
-        (first,) = waiting()
-        result = await found.run(command("sh", "-c", "ls /tmp; cat kept"))
-        (second,) = waiting()
-    assert b"left" not in result.stdout
-    assert result.stdout.endswith(b"y\n")
-    assert first != second
-    assert waiting() == []
-
-
-async def test_a_waiting_sandbox_of_another_folder_is_not_taken(sandbox: Open, context: PlainContext) -> None:
-    """A workspace that was put in the old one's place meanwhile is the one that commands see."""
-    assert context.workspace
-    async with sandbox() as found:
-        await found.run(command("true"))
-        context.workspace.rename(context.workspace.with_name("old"))
-        context.workspace.mkdir()
-        (context.workspace / "new").write_text("new", encoding="utf-8")
-        result = await found.run(command("ls"))
-    assert result.stdout == b"new\n"
-
-
-async def test_a_waiting_sandbox_that_died_is_replaced(sandbox: Open) -> None:
-    """Whoever kills it harms no command."""
-    async with sandbox() as found:
-        await found.run(command("true"))
-        for pid in waiting():
-            os.kill(pid, signal.SIGKILL)
-            with anyio.fail_after(20):
-                while runs(pid):  # noqa: ASYNC110 - nothing tells
-                    await anyio.sleep(0.01)
-        assert (await found.run(command("echo", "x"))).stdout == b"x\n"
-
-
-@pytest.mark.parametrize("more", [{"user": "1234"}, {"limits": Limits(disk=10_000_000)}], ids=["user", "disk"])
-async def test_a_waiting_sandbox_of_another_kind_is_not_taken(sandbox: Open, more: dict[str, Any]) -> None:
-    """What is fixed when a sandbox is set up is what the command asks for."""
-    async with sandbox() as found:
-        await found.run(command("true"))
-        result = await found.run(command("sh", "-c", "id -u; df -k --output=size /tmp | tail -1", **more))
-    user, size = result.stdout.split()
-    assert user == b"1234" if "user" in more else int(size) < 10_000
-
-
-def waiting() -> list[int]:
-    return [pid for pid in children(os.getpid()) if "bwrap" in cmdline(pid)]

@@ -1,0 +1,84 @@
+"""The sandbox that waits for the next command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import anyio
+import pytest
+
+from massgen_core.api import ExecCommand, Limits
+from massgen_exec_local.executor import LocalExecutor
+from massgen_testkit import PlainContext
+
+from .processes import children, cmdline, runs
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(
+        sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
+    ),
+]
+Open = Callable[..., AbstractAsyncContextManager[LocalExecutor]]
+
+
+def command(*argv: str, **more: Any) -> ExecCommand:
+    return ExecCommand(argv=argv, **more)
+
+
+async def test_the_next_sandbox_is_set_up_ahead(sandbox: Open, context: PlainContext) -> None:
+    """After a command one supervisor waits, which the next command takes; it sees a clean sandbox, and closing leaves none."""
+    async with sandbox() as found:
+        assert waiting() == []
+        await found.run(command("sh", "-c", "echo x > /tmp/left; echo y > kept"))
+        (first,) = waiting()
+        result = await found.run(command("sh", "-c", "ls /tmp; cat kept"))
+        (second,) = waiting()
+    assert b"left" not in result.stdout
+    assert result.stdout.endswith(b"y\n")
+    assert first != second
+    assert waiting() == []
+
+
+async def test_a_waiting_sandbox_of_another_folder_is_not_taken(sandbox: Open, context: PlainContext) -> None:
+    """A workspace that was put in the old one's place meanwhile is the one that commands see."""
+    assert context.workspace
+    async with sandbox() as found:
+        await found.run(command("true"))
+        context.workspace.rename(context.workspace.with_name("old"))
+        context.workspace.mkdir()
+        (context.workspace / "new").write_text("new", encoding="utf-8")
+        result = await found.run(command("ls"))
+    assert result.stdout == b"new\n"
+
+
+async def test_a_waiting_sandbox_that_died_is_replaced(sandbox: Open) -> None:
+    """Whoever kills it harms no command."""
+    async with sandbox() as found:
+        await found.run(command("true"))
+        for pid in waiting():
+            os.kill(pid, signal.SIGKILL)
+            with anyio.fail_after(20):
+                while runs(pid):  # noqa: ASYNC110 - nothing tells
+                    await anyio.sleep(0.01)
+        assert (await found.run(command("echo", "x"))).stdout == b"x\n"
+
+
+@pytest.mark.parametrize("more", [{"user": "1234"}, {"limits": Limits(disk=10_000_000)}], ids=["user", "disk"])
+async def test_a_waiting_sandbox_of_another_kind_is_not_taken(sandbox: Open, more: dict[str, Any]) -> None:
+    """What is fixed when a sandbox is set up is what the command asks for."""
+    async with sandbox() as found:
+        await found.run(command("true"))
+        result = await found.run(command("sh", "-c", "id -u; df -k --output=size /tmp | tail -1", **more))
+    user, size = result.stdout.split()
+    assert user == b"1234" if "user" in more else int(size) < 10_000
+
+
+def waiting() -> list[int]:
+    return [pid for pid in children(os.getpid()) if "bwrap" in cmdline(pid)]
