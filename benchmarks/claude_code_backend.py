@@ -56,10 +56,11 @@ class _Talk:
         self.messages.append(Message(role="assistant", content=tuple(chunk.item for chunk in chunks if isinstance(chunk, ItemChunk))))
 
 
-async def _timed(work: Callable[[], Awaitable[None]]) -> float:
-    began = time.perf_counter()
+async def _timed(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
+    """Return milliseconds, and those of CPU in this process, in which the server works as well."""
+    began, cpu = time.perf_counter(), time.process_time()
     await work()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000
 
 
 async def _measure(answers: int) -> None:
@@ -67,7 +68,7 @@ async def _measure(answers: int) -> None:
     folders = [tempfile.mkdtemp() for _ in range(2)]
     async with serving(PLAY) as provider, PlainContext(folder=Path(folders[0])) as context:
         backend = ClaudeCodeBackend(ClaudeCodeConfig(base_url=provider.url), context, Secret(KEY))
-        talk, raw, own = _Talk(backend), list[float](), list[float]()
+        talk, raw, own = _Talk(backend), list[tuple[float, float]](), list[tuple[float, float]]()
         async with ClaudeSDKClient(_options(provider.url, folders[1])) as client:
             for number in range(answers + WARM):
                 pair = await _timed(lambda: _raw(client)), await _timed(talk.answer)
@@ -79,16 +80,16 @@ async def _measure(answers: int) -> None:
             async with ClaudeSDKClient(_options(provider.url, folders[1])) as fresh:
                 await _raw(fresh)
 
-        starts: list[tuple[float, float]] = []
+        first_raw, first_own = list[tuple[float, float]](), list[tuple[float, float]]()
         for _ in range(5):
             talk.messages.clear()  # an unknown conversation begins a process, and ends the one before
-            starts.append((await _timed(begun), await _timed(talk.answer)))
+            first_raw.append(await _timed(begun))
+            first_own.append(await _timed(talk.answer))
         await backend.close()
-    for name, one, other in (
-        ("answer in a session", statistics.median(raw), statistics.median(own)),
-        ("process and answer ", statistics.median(pair[0] for pair in starts), statistics.median(pair[1] for pair in starts)),
-    ):
-        print(f"{name}, median  SDK {one:7.1f} ms   claude-code {other:7.1f} ms   ratio {other / one:.2f}")
+    for name, sdk, ours in (("answer in a session", raw, own), ("process and answer ", first_raw, first_own)):
+        for place, what in enumerate(("time", "CPU ")):
+            one, other = (statistics.median(pair[place] for pair in pairs) for pairs in (sdk, ours))
+            print(f"{name}, {what}, median  SDK {one:7.1f} ms   claude-code {other:7.1f} ms   ratio {other / one:.2f}")
 
 
 if __name__ == "__main__":
