@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import attrs
 
@@ -16,6 +16,10 @@ __all__ = [
     "NetworkPolicy",
     "Process",
 ]
+
+
+def _limit(text: str) -> Any:
+    return attrs.field(default=None, metadata={"help": text})
 
 
 @attrs.frozen(kw_only=True)
@@ -33,14 +37,14 @@ class Limits:
         output: Bytes kept of each output stream by `run`, the first ones; the rest is counted.
     """
 
-    seconds: float | None = None
-    memory: int | None = None
-    cpus: float | None = None
-    processes: int | None = None
-    descriptors: int | None = None
-    file_size: int | None = None
-    disk: int | None = None
-    output: int | None = None
+    seconds: float | None = _limit("wall time in seconds")
+    memory: int | None = _limit("bytes of memory of the whole tree, swap included")
+    cpus: float | None = _limit("cores' worth of CPU time")
+    processes: int | None = _limit("processes and threads of the whole tree at once")
+    descriptors: int | None = _limit("open files of one process")
+    file_size: int | None = _limit("bytes of one file")
+    disk: int | None = _limit("bytes of temporary files")
+    output: int | None = _limit("bytes kept of each output; the rest is counted")
 
 
 @attrs.frozen(kw_only=True)

@@ -55,7 +55,7 @@ ATTACKS: Mapping[str, tuple[str, Control]] = {
     "replace a program": ("open('/usr/bin/true', 'r+b')", PLAIN),
     "add a user": ("open('/etc/passwd', 'a')", PLAIN),
     "write a service": ("os.makedirs('/etc/mine')", PLAIN),
-    "write to root's home": ("open('/root/.bashrc', 'w')", PLAIN),
+    "write to root's home": ("open(os.path.expanduser('~root') + '/.bashrc', 'w')", PLAIN),
     "mount a file system": ("call(165, 40, b'none', b'/root', b'tmpfs', 0, 0)", ADMIN),
     "remount the root writable": ("call(165, 40, b'none', b'/', b'', 32, 0); open('/x', 'w')", {**(ADMIN or {}), "read_only": True}),
     "unmount a masked path": ("call(166, 39, b'/proc/kcore', 2)", None),
