@@ -41,6 +41,7 @@ from massgen_core.coordination import (
 )
 from massgen_core.credentials import credential_stores, is_reference
 from massgen_core.dialects import Dialect, ToolFitter, fit, is_sound, schema_at, without_nulls
+from massgen_core.endpoints import check_address, check_headers, check_reference
 from massgen_core.errors import (
     AuthenticationFailed,
     BackendFault,
@@ -358,6 +359,9 @@ __all__ = [
     "address_refusal",
     "base_name",
     "canonical_request",
+    "check_address",
+    "check_headers",
+    "check_reference",
     "clean",
     "clean_line",
     "config_files",

@@ -35,7 +35,7 @@ KERNEL_DEPENDENCIES = {
 # Lower floors know nothing of higher ones; modules of one floor may know each other.
 FLOORS = (
     {"errors"},
-    {"addresses", "beneath", "messages", "rates", "safety", "secrets", "terminal"},
+    {"addresses", "beneath", "endpoints", "messages", "rates", "safety", "secrets", "terminal"},
     {"chunks", "codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "prices", "specs"},
     {"catalogues", "dialects", "figures"},
     {"plain"},

@@ -150,8 +150,8 @@ def test_rules(model: str, rules: Rules) -> None:
     ("options", "said"),
     [
         ({"base_url": "localhost:8000"}, "https://"),
-        ({"base_url": "https://user:pw@example.org"}, "https://"),
-        ({"base_url": "https://example.org/?key=1"}, "https://"),
+        ({"base_url": "https://user:pw@example.org"}, "password"),
+        ({"base_url": "https://example.org/?key=1"}, "query"),
         ({"base_url": "https://example.org/v1/"}, "/v1"),
         ({"key": KEYLIKE}, "reference"),
         ({"headers": {"Authorization": KEYLIKE}}, "secret"),

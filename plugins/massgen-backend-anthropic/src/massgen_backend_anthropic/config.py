@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
 
-from massgen_core.api import ConfigProblem
+from massgen_core.api import ConfigProblem, check_address, check_headers, check_reference
 
 __all__ = ["ADDRESS", "OWN_FIELDS", "AnthropicConfig", "Thinking"]
 
@@ -17,9 +16,6 @@ OWN_FIELDS = frozenset({"messages", "model", "stream", "tools"})  # what the bac
 Thinking = Literal["adaptive", "enabled", "between_tools", "disabled"]
 
 # A name of capitals is looked for in every store.
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
-_ADDRESS = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?\Z")
-_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
 
 def _help(text: str, default: Any, check: Any = None) -> Any:
@@ -64,17 +60,12 @@ class AnthropicConfig:
     idle_seconds: float | None = _help("seconds of silence after which a call is given up; unset: model_idle_seconds of the run", None, _POSITIVE)
 
     def __attrs_post_init__(self) -> None:
-        # A regular expression: the module for addresses is too heavy for a hook module.
-        if self.base_url and not _ADDRESS.match(self.base_url):
-            raise ConfigProblem("base_url must be an address like https://example.org, without user, password and query", path="base_url")
+        check_address(self.base_url, example="https://example.org")
         if self.base_url.rstrip("/").endswith(("/v1", "/v1/messages")):
             raise ConfigProblem("base_url must not end in /v1: /v1/messages is appended to it", path="base_url")
-        if self.key and not _REFERENCE.match(self.key):
-            # The value may be a key: it must not be shown.
-            raise ConfigProblem("a key is named by a reference and never written here; for instance env:ANTHROPIC_API_KEY", path="key")
+        check_reference(self.key, example="env:ANTHROPIC_API_KEY")
+        check_headers(self.headers)
         for name in self.headers:
-            if name.lower() in _SECRET_HEADERS:
-                raise ConfigProblem(f"the header {name!r} would hold a secret; use `key` with a reference instead", path="headers")
             if name.lower() in ("anthropic-beta", "anthropic-version"):
                 raise ConfigProblem(f"the header {name!r} has an option of its own: betas, api_version", path="headers")
         for name in self.extra_body:

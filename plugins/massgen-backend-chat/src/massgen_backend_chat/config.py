@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -10,14 +9,11 @@ from typing import Any, Literal
 import attrs
 
 from massgen_backend_chat.presets import PRESETS, UNKNOWN, EffortStyle, Preset, SchemaStyle
-from massgen_core.api import ConfigProblem
+from massgen_core.api import ConfigProblem, check_address, check_headers, check_reference
 
 __all__ = ["OWN_FIELDS", "ChatConfig"]
 
 OWN_FIELDS = frozenset({"messages", "model", "n", "stream", "tools"})  # what the backend itself must say
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
-_ADDRESS = re.compile(r"https?://(?P<user>[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?(?P<rest>[?#].*)?\Z")
-_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
 
 def _help(text: str, default: Any) -> Any:
@@ -72,27 +68,12 @@ class ChatConfig:
             what = f"preset {self.preset!r} has no address of its own" if self.preset else "no server is named"
             example = "https://NAME.openai.azure.com/openai/v1" if self.preset == "azure" else "http://localhost:8080/v1"
             raise ConfigProblem(f"{what}; give a base_url, for instance {example}{'' if self.preset else ', or a preset'}", path="base_url")
-        self._check_address()
-        if self.key and not _REFERENCE.match(self.key):
-            # The value may be a key: it must not be shown.
-            raise ConfigProblem("a key is named by a reference and never written here; for instance env:GROQ_API_KEY", path="key")
-        for name in self.headers:
-            if name.lower() in _SECRET_HEADERS:
-                raise ConfigProblem(f"the header {name!r} would hold a secret; use `key` with a reference instead", path="headers")
+        check_address(self.base_url, example="https://example.org/v1", query="query")
+        check_reference(self.key, example="env:GROQ_API_KEY")
+        check_headers(self.headers)
         for name in self.extra_body:
             if name in OWN_FIELDS:
                 raise ConfigProblem(f"{name!r} is said by the backend itself and cannot be replaced", path="extra_body")
-
-    def _check_address(self) -> None:
-        if not self.base_url:
-            return
-        # A regular expression: the module for addresses is too heavy for a hook module.
-        if not (parts := _ADDRESS.match(self.base_url)):
-            raise ConfigProblem("base_url must be an address like https://example.org/v1", path="base_url")
-        if parts["user"] is not None:
-            raise ConfigProblem("base_url must not hold a user or a password; use `key`", path="base_url")
-        if parts["rest"]:
-            raise ConfigProblem("base_url must not hold a query; use `query`", path="base_url")
 
     @property
     def known(self) -> Preset:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
-from massgen_core.api import ConfigProblem
+from massgen_core.api import ConfigProblem, check_address, check_reference
 
 __all__ = ["OWN_FIELDS", "TOOLS", "ClaudeCodeConfig"]
 
@@ -31,8 +31,6 @@ OWN_VARIABLES = frozenset(
         "CLAUDE_CONFIG_DIR",
     }
 )
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
-_ADDRESS = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#@]*)?\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -76,11 +74,9 @@ class ClaudeCodeConfig:
     idle_seconds: float | None = _positive("seconds of the model's silence after which a call is given up; unset: model_idle_seconds of the run")
 
     def __attrs_post_init__(self) -> None:
-        if self.key and self.key != LOGIN and not _REFERENCE.match(self.key):
-            # The value may be a key: it must not be shown.
-            raise ConfigProblem("a key is named by a reference and never written here; for instance env:MY_KEY, or login", path="key")
-        if self.base_url and not _ADDRESS.match(self.base_url):
-            raise ConfigProblem("base_url must be an address like https://example.org, without a user and a query", path="base_url")
+        if not self.is_login:
+            check_reference(self.key, example="env:MY_KEY, or login")
+        check_address(self.base_url, example="https://example.org")
         for name in self.env:
             self._check_variable(name, "env")
         for name in self.pass_env:

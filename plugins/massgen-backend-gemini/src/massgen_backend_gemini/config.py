@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from massgen_core.api import ConfigProblem
+from massgen_core.api import ConfigProblem, check_address, check_headers, check_reference
 
 __all__ = ["CATEGORIES", "KEYS", "OWN_FIELDS", "GeminiConfig"]
 
@@ -24,9 +23,6 @@ CATEGORIES: Mapping[str, str] = {
 }
 Threshold: TypeAlias = Literal["block_low_and_above", "block_medium_and_above", "block_only_high", "block_none", "off"]
 _THINKS = "unset: the agent's reasoning_effort"
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
-_ADDRESS = re.compile(r"https?://(?P<user>[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?(?P<rest>[?#].*)?\Z")
-_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
 
 
 def _help(text: str, default: Any = None, **field: Any) -> Any:
@@ -74,7 +70,7 @@ class GeminiConfig:
     )
 
     def __attrs_post_init__(self) -> None:
-        self._check_address()
+        check_address(self.base_url, example="https://example.org")
         self._check_secrets()
         self._check_thinking()
         for name in self.safety:
@@ -92,34 +88,19 @@ class GeminiConfig:
 
     def _check_secrets(self) -> None:
         for name in ("key", "credentials"):
-            if (value := getattr(self, name)) and not _REFERENCE.match(value):
-                # The value may be the secret itself: it must not be shown.
-                raise ConfigProblem("a secret is named by a reference and never written here; for instance env:GEMINI_API_KEY", path=name)
+            check_reference(getattr(self, name), example="env:GEMINI_API_KEY", path=name)
         if self.key and (self.project or self.location or self.credentials):
             raise ConfigProblem(
                 "a key and project, location or credentials exclude each other; with `vertex: true` and a key alone, Vertex AI takes the key",
                 path="key",
             )
-        for name in self.headers:
-            if name.lower() in _SECRET_HEADERS:
-                raise ConfigProblem(f"the header {name!r} would hold a secret; use `key` with a reference instead", path="headers")
+        check_headers(self.headers)
 
     def _check_thinking(self) -> None:
         if self.thinking_budget is not None and self.thinking_level is not None:
             raise ConfigProblem("give thinking_budget or thinking_level, not both: no model takes both", path="thinking_level")
         if self.thinking_budget is not None and self.thinking_budget < -1:
             raise ConfigProblem("thinking_budget is a number of tokens, 0 or -1", path="thinking_budget")
-
-    def _check_address(self) -> None:
-        if not self.base_url:
-            return
-        # A regular expression: the module for addresses is too heavy for a hook module.
-        if not (parts := _ADDRESS.match(self.base_url)):
-            raise ConfigProblem("base_url must be an address like https://example.org", path="base_url")
-        if parts["user"] is not None:
-            raise ConfigProblem("base_url must not hold a user or a password; use `key`", path="base_url")
-        if parts["rest"]:
-            raise ConfigProblem("base_url must not hold a query", path="base_url")
 
     @property
     def is_vertex(self) -> bool:

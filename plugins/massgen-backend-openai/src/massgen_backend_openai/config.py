@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
 
-from massgen_core.api import ConfigProblem
+from massgen_core.api import ConfigProblem, check_address, check_headers, check_reference
 
 __all__ = ["OPENAI", "OWN_FIELDS", "OpenAIConfig", "ReasoningConfig", "TextConfig"]
 
 OPENAI = "https://api.openai.com/v1"
 # What the backend itself must say.
 OWN_FIELDS = frozenset({"background", "input", "instructions", "model", "previous_response_id", "store", "stream", "tools"})
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|(?!env:|sk:|http)[a-z][a-z0-9_-]*:[^\s:]+)\Z")
-_ADDRESS = re.compile(r"https?://(?P<user>[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#]*)?(?P<rest>[?#].*)?\Z")
 _OURS = frozenset({"function", "custom", "computer", "computer_use_preview", "local_shell", "apply_patch"})
-_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
 
 def _help(text: str, default: Any = None, **field: Any) -> Any:
@@ -90,17 +86,13 @@ class OpenAIConfig:
 
     def __attrs_post_init__(self) -> None:
         for name in ("base_url", "azure_endpoint"):
-            _check_address(getattr(self, name), name)
+            check_address(getattr(self, name), example="https://example.org/v1", path=name, query="query")
         if self.base_url and self.azure_endpoint:
             raise ConfigProblem("give base_url or azure_endpoint, not both", path="azure_endpoint")
         if self.api_version and not self.azure_endpoint:
             raise ConfigProblem("api_version is Azure's; it needs azure_endpoint", path="api_version")
-        if self.key and not _REFERENCE.match(self.key):
-            # The value may be a key: it must not be shown.
-            raise ConfigProblem("a key is named by a reference and never written here; for instance OPENAI_API_KEY", path="key")
-        for name in self.headers:
-            if name.lower() in _SECRET_HEADERS:
-                raise ConfigProblem(f"the header {name!r} would hold a secret; use `key` with a reference instead", path="headers")
+        check_reference(self.key, example="OPENAI_API_KEY")
+        check_headers(self.headers)
         for name in self.extra_body:
             if name in OWN_FIELDS:
                 raise ConfigProblem(f"{name!r} is said by the backend itself; use the option for it, if there is one", path="extra_body")
@@ -139,18 +131,6 @@ class OpenAIConfig:
         ]
         types = {tool["type"] for tool in written}
         return [*(tool for is_on, tool in switches if is_on and tool["type"] not in types), *written]
-
-
-def _check_address(address: str, path: str) -> None:
-    if not address:
-        return
-    # A regular expression: the module for addresses is too heavy for a hook module.
-    if not (parts := _ADDRESS.match(address)):
-        raise ConfigProblem(f"{path} must be an address like https://example.org/v1", path=path)
-    if parts["user"] is not None:
-        raise ConfigProblem(f"{path} must not hold a user or a password; use `key`", path=path)
-    if parts["rest"]:
-        raise ConfigProblem(f"{path} must not hold a query; use `query`", path=path)
 
 
 def _check_hosted(tool: Mapping[str, Any], path: str) -> None:
