@@ -31,7 +31,7 @@ class Dialect:
         formats: The values of `format` that it knows; None: all.
         enum_types: The JSON types that values of `enum` and `const` may have; null is always allowed where types may be null.
         min_items: The largest `minItems`; None: any.
-        anything: How a schema that takes anything is written.
+        anything: How a schema that takes anything is written; unset: `{}`, and where every schema needs a type, as text.
         depth: How deep schemas may be nested; what is deeper takes anything.
     """
 
@@ -51,7 +51,7 @@ class Dialect:
     formats: frozenset[str] | None = None
     enum_types: frozenset[str] = frozenset({"string", "number", "integer", "boolean", "object", "array"})
     min_items: int | None = None
-    anything: Mapping[str, Any] = attrs.field(factory=dict)
+    anything: Mapping[str, Any] = attrs.field(default=attrs.Factory(lambda self: {"type": "string"} if self.typed else {}, takes_self=True))
     depth: int = 32
 
     def knows(self, keyword: str) -> bool:
