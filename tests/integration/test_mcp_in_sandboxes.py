@@ -82,6 +82,7 @@ def boxed(*read: Path | str, **options: Any) -> dict[str, Any]:
     return {"type": "local", "sandbox": "bubblewrap", "read": [sys.prefix, *map(str, read)], **options}
 
 
+@pytest.mark.once
 class TestStdioInSandbox(TransportSuite):
     name = "stdio"
     options: ClassVar[Mapping[str, Any]] = {

@@ -40,6 +40,7 @@ class TestBubblewrap(Shared):
     }
 
 
+@pytest.mark.once
 class TestLandlock(Shared):
     options: ClassVar[Mapping[str, Any]] = {"sandbox": "landlock"}
     unsupported: ClassVar[Mapping[str, str]] = {
@@ -52,6 +53,7 @@ class TestLandlock(Shared):
     }
 
 
+@pytest.mark.once
 class TestNone(Shared):
     options: ClassVar[Mapping[str, Any]] = {"sandbox": "none"}
     connected: ClassVar[Mapping[str, Any]] = {"sandbox": "none", "network": "full"}
@@ -65,6 +67,7 @@ class TestNone(Shared):
     }
 
 
+@pytest.mark.once
 class TestControls(BreakoutControls):
     name = "local"
     options: ClassVar[Mapping[str, Any]] = {"sandbox": "none"}

@@ -94,8 +94,7 @@ class LocalExecutor:
     @asynccontextmanager
     async def start(self, command: ExecCommand) -> AsyncIterator[Process]:
         """Start a command with open streams."""
-        seconds = self.config.limits.seconds if command.limits.seconds is None else command.limits.seconds
-        async with self._running(command, self._plan(command), seconds, is_fed=False) as running:
+        async with self._running(command, self._plan(command), command.limits.seconds, is_fed=False) as running:
             yield running
 
     async def read(self, path: str) -> bytes:

@@ -9,16 +9,34 @@ from massgen_testkit.context import PlainContext
 from massgen_testkit.sandboxes.base import Sandboxes
 
 MEGABYTE = 1_000_000
-# Children that each fill memory and say so when it is done; they stay until the first is told to end.
+# Children that each fill memory, say so, and keep it until all the others have theirs or are dead.
 EATERS = """
-import os, sys, time
-count, size = int(sys.argv[1]), int(sys.argv[2])
-for _ in range(count - 1):
+import os, select, sys, time
+others, size = int(sys.argv[1]) - 1, int(sys.argv[2])
+told, tell = os.pipe()
+wait, go = os.pipe()
+for _ in range(others):
     if os.fork() == 0:
-        break
+        os.close(go)
+        block = b"x" * size
+        os.write(1, b"full\\n")
+        os.write(tell, b"x")
+        os.read(wait, 1)
+        os._exit(0)
 block = b"x" * size
 os.write(1, b"full\\n")
-time.sleep(1.5)
+settled, end = 0, time.monotonic() + 60
+while settled < others and time.monotonic() < end:
+    if select.select([told], [], [], 0.05)[0]:
+        settled += len(os.read(told, 100))
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if pid == 0:
+            break
+        settled += 1
 """
 FORKS = """
 import os, sys, time
@@ -73,7 +91,7 @@ class LimitChecks(Sandboxes):
         async with self.sandbox(context) as executor:
             result = await self.limited(executor, EATERS, "1", str(50 * MEGABYTE), feature="memory", limits=Limits(memory=150 * MEGABYTE))
 
-        assert result is None or (result.status, result.stdout) == ("exited", b"full\n")
+        assert result is None or (result.status, result.stdout) == ("exited", b"full\\n")
 
     async def test_processes_are_limited(self, context: PlainContext, workspace: Path) -> None:
         """A program that multiplies stays at the limit, and the next command finds room again."""
