@@ -12,6 +12,8 @@ from massgen_core.prices import cost_text
 
 __all__ = ["Figures", "ModelFigures"]
 
+_COUNTED = frozenset({ModelRequested, ModelAnswered, ModelFailed})
+
 
 @attrs.define
 class ModelFigures:
@@ -85,6 +87,8 @@ class Figures:
 
     def take(self, event: Event) -> None:
         """Take the next event; most say nothing about models."""
+        if type(event) not in _COUNTED:  # each streamed piece comes by here
+            return
         if isinstance(event, ModelRequested):
             self._asked[event.agent] = event.model
         elif isinstance(event, ModelAnswered):
