@@ -91,7 +91,7 @@ class LimitChecks(Sandboxes):
         async with self.sandbox(context) as executor:
             result = await self.limited(executor, EATERS, "1", str(50 * MEGABYTE), feature="memory", limits=Limits(memory=150 * MEGABYTE))
 
-        assert result is None or (result.status, result.stdout) == ("exited", b"full\\n")
+        assert result is None or (result.status, result.stdout) == ("exited", b"full\n")
 
     async def test_processes_are_limited(self, context: PlainContext, workspace: Path) -> None:
         """A program that multiplies stays at the limit, and the next command finds room again."""
