@@ -9,6 +9,7 @@ import attrs
 from massgen_core.events import Event, ModelAnswered, ModelFailed, ModelRequested
 from massgen_core.messages import Usage
 from massgen_core.prices import cost_text
+from massgen_core.rates import RateLimits
 
 __all__ = ["Figures", "ModelFigures"]
 
@@ -24,6 +25,7 @@ class ModelFigures:
         calls: Calls that ended well, those from a cache included.
         failures: Attempts that failed.
         usage: Of all of them.
+        limits: The provider's limits, as it told them last.
     """
 
     agent: str
@@ -31,6 +33,7 @@ class ModelFigures:
     calls: int = 0
     failures: int = 0
     usage: Usage = Usage()
+    limits: RateLimits | None = None
     _waited: float = 0.0
     _begun: int = 0
     _written: float = 0.0
@@ -48,17 +51,19 @@ class ModelFigures:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The figures for a person, those that are known: calls, tokens, cost, seconds to the first token, tokens a second."""
+        """What is known of it, for a person: calls, tokens, cost, seconds to the first token, tokens a second, what is left of limits."""
         calls = f"{self.calls} call{'' if self.calls == 1 else 's'}" + (f", {self.failures} failed" if self.failures else "")
         tokens = f"{self.usage.total:,} token{'' if self.usage.total == 1 else 's'}" if self.usage.total else ""
         first = f"first token {self.first:.1f} s" if self.first is not None else ""
         rate = f"{self.rate:.0f} tokens/s" if self.rate is not None else ""
-        return tuple(word for word in (calls, tokens, cost_text(self.usage), first, rate) if word)
+        left = self.limits.words if self.limits is not None else ()
+        return tuple(word for word in (calls, tokens, cost_text(self.usage), first, rate, *left) if word)
 
     def take(self, event: ModelAnswered) -> None:
         """Count a call."""
         self.calls += 1
         self.usage = self.usage + event.usage
+        self.limits = event.limits or self.limits
         if event.first > 0:
             self._waited += event.first
             self._begun += 1

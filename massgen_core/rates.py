@@ -47,6 +47,16 @@ class RateLimits:
     input_tokens: RateLimit | None = None
     output_tokens: RateLimit | None = None
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is left, for a person: `59 of 60 requests left`; only what was told."""
+        said = ((self.requests, "requests"), (self.tokens, "tokens"), (self.input_tokens, "input tokens"), (self.output_tokens, "output tokens"))
+        return tuple(
+            f"{one.remaining:,}{f' of {one.limit:,}' if one.limit is not None else ''} {what} left"
+            for one, what in said
+            if one is not None and one.remaining is not None
+        )
+
 
 def rate_limits(headers: Mapping[str, str], now: datetime | None = None) -> RateLimits | None:
     """Return the limits in an answer's headers; None where there are none.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from massgen_core.events import ModelAnswered, ModelFailed, ModelRequested
 from massgen_core.figures import Figures
 from massgen_core.messages import Message, Usage
+from massgen_core.rates import RateLimit, RateLimits
 
 
 def answered(agent: str = "ada", model: str = "m", *, first: float = 0.0, writing: float = 0.0, usage: Usage = Usage()) -> ModelAnswered:  # noqa: B008 - frozen
@@ -51,3 +53,13 @@ def test_agents_and_models_are_apart_and_add_up() -> None:
     assert (ada.first, ada.rate) == (1.0, 10.0)
     assert ada.words == ("2 calls, 1 failed", "25 tokens", "at least $1.5000", "first token 1.0 s", "10 tokens/s")
     assert figures.of("nobody").words == ("0 calls",)
+
+
+def test_the_last_limits_count() -> None:
+    """What a provider told last about its limits stands beside the figures; who tells nothing changes nothing."""
+    limits = [RateLimits(requests=RateLimit(limit=60, remaining=left), tokens=RateLimit(remaining=9000)) for left in (59, 58)]
+    figures = Figures([*(attrs.evolve(answered(), limits=one) for one in limits), answered()])
+
+    (row,) = figures.rows
+    assert row.limits == limits[1]
+    assert row.words == ("3 calls", "58 of 60 requests left", "9,000 tokens left")

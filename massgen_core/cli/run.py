@@ -193,6 +193,7 @@ def _plain(result: Finished) -> dict[str, object]:
                 "usage": attrs.asdict(row.usage),
                 "first_token_seconds": row.first,
                 "tokens_per_second": row.rate,
+                "limits": attrs.asdict(row.limits) if row.limits else None,
             }
             for row in result.models
         ],

@@ -33,7 +33,6 @@ from massgen_core.api import (
     ModelRequest,
     Overloaded,
     PluginProblem,
-    RateLimit,
     RateLimited,
     Sampling,
     SecretMissing,
@@ -264,12 +263,5 @@ def _cost(chunks: Sequence[Chunk], model: str, models: Sequence[ModelInfo], opti
         usage = attrs.evolve(usage, cost=price.of(usage))
     parts = [answered, f"{usage.total:,} tokens" if usage.total else "it told no usage", cost_text(usage)]
     limits = next((chunk.limits for chunk in reversed(chunks) if isinstance(chunk, LimitsChunk)), None)
-    if limits is not None:
-        parts += [_left(what, limit) for what, limit in (("requests", limits.requests), ("tokens", limits.tokens)) if limit is not None]
+    parts += limits.words if limits is not None else ()
     return Check(what="usage", text=", ".join(part for part in parts if part))
-
-
-def _left(what: str, limit: RateLimit) -> str:
-    if limit.remaining is None:
-        return ""
-    return f"{limit.remaining:,}{f' of {limit.limit:,}' if limit.limit is not None else ''} {what} left"

@@ -241,6 +241,7 @@ def _data(account: Account, folder: Path, status: str, agent: str | None) -> dic
                 "usage": plain(row.usage),
                 "first_token_seconds": row.first,
                 "tokens_per_second": row.rate,
+                "limits": plain(row.limits) if row.limits else None,
             }
             for row in account.figures.rows
             if is_meant(row.agent)
