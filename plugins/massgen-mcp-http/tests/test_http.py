@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl
-import struct
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import anyio
-import anyio.abc
 import pytest
 
 from massgen_core.api import SecretMissing
@@ -272,32 +269,6 @@ async def test_a_broken_answer_is_an_error_of_its_request(serving: Serving, spea
             assert (await speaker.ask("good")).result == {}
 
     assert words in broken.error.message
-
-
-@pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
-@pytest.mark.parametrize("events", [0, 1])
-async def test_a_connection_reset_in_a_stream(serving: Serving, speaking: Speaking, era: str, events: int) -> None:
-    """A connection that the server's machine resets, before or in an event, fails its own request; the next one is served."""
-
-    async def handler(request: Any, answer: Any) -> Any:
-        if request.message["method"] != "bad":
-            await answer.result(request)
-            return None
-        await answer.begin_stream()
-        for _ in range(events):
-            await answer.event({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "one"}})
-        await answer.raw(b'data: {"jsonrpc": "2.0", "id"')
-        # Closed so, the kernel sends a reset instead of an end.
-        raw = answer.stream.extra(anyio.abc.SocketAttribute.raw_socket)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return "close"
-
-    with anyio.fail_after(20):
-        async with serving(handler) as peer, speaking(peer.url) as speaker:
-            broken = await speaker.ask("bad", version=era)
-            assert (await speaker.ask("good", version=era)).result == {}
-
-    assert "broke" in broken.error.message or "before it was complete" in broken.error.message
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
