@@ -38,6 +38,7 @@ from massgen_exec_docker.session import Session, open_session
 __all__ = ["DockerExecutor", "opened_executor"]
 
 UNPRIVILEGED = 1000
+SPARES = 2
 LEAST_MEMORY = 32 << 20  # with less, not even the agent begins
 OF_A_PROCESS = {"descriptors": "NOFILE", "file_size": "FSIZE"}
 _MODES = {"none": 0, "allow": 1, "full": 2}
@@ -180,6 +181,7 @@ class DockerExecutor:
             "argv": list(command.argv),
             "env": env,
             "folder": os.path.join(WORKSPACE, command.folder).rstrip("/") or "/",
+            "input": keep is None or bool(command.stdin),
             "keep": keep,
             "limits": {kernel: int(getattr(limits, name)) for name, kernel in OF_A_PROCESS.items()},
         }
@@ -190,7 +192,7 @@ class DockerExecutor:
         own = {name for name in OF_A_CONTAINER if getattr(command.limits, name) is not None}
         own |= {name for name in OF_A_PROCESS if getattr(limits, name) > getattr(self._base(), name)}
         if own:
-            session = await self._opened(limits, network, user)
+            session = await self._opened(limits, network, user, spares=0)
             try:
                 yield session
             finally:
@@ -205,13 +207,13 @@ class DockerExecutor:
                     del self._sessions[key]
                     with anyio.CancelScope(shield=True):
                         await self._closed(found)
-                found = self._sessions[key] = await self._opened(self._base(), network, user)
+                found = self._sessions[key] = await self._opened(self._base(), network, user, spares=SPARES)
         yield found
 
     def _base(self) -> Limits:
         return attrs.evolve(DEFAULTS, **_asked(self.config.limits))
 
-    async def _opened(self, limits: Limits, network: NetworkPolicy, user: str) -> Session:
+    async def _opened(self, limits: Limits, network: NetworkPolicy, user: str, *, spares: int) -> Session:
         begun = time.monotonic()
         cores = float(self.engine.info.get("NCPU") or os.cpu_count() or 1)
         profile = Profile(
@@ -223,6 +225,7 @@ class DockerExecutor:
             proxy=await self._proxy(network.hosts) if network.mode == "allow" else "",
             limits=attrs.evolve(limits, cpus=min(limits.cpus or cores, cores)),
             enforced=self.enforced,
+            spares=spares,
         )
         session = await open_session(self.engine, profile, self.context)
         self.context.emit(

@@ -95,6 +95,9 @@ class Running:
         elif kind == b"X":
             self._told = json.loads(data)
             self._is_broken = True
+            if self._asked["keep"] is not None or self._told.get("failure"):
+                for output in self._outputs:
+                    output.end()
             self._make_room()
             self._ended.set()
 
@@ -183,7 +186,7 @@ class Running:
         """Write what the command brought, and close its input where nothing more comes."""
         with suppress(BrokenPipeError, SandboxLost):
             await self._write(data)
-        if close and not self._is_broken:
+        if close and self._asked["input"] and not self._is_broken:
             with suppress(SandboxLost):
                 await self._speaker.send(b"C", self._number)
         self._fed.set()
@@ -211,8 +214,9 @@ class Running:
         await self._stop("killed")
         for output in self._outputs:
             output.end()
-        with suppress(SandboxLost):
-            await self._speaker.send(b"F", self._number)
+        if self._asked["keep"] is None:
+            with suppress(SandboxLost):
+                await self._speaker.send(b"F", self._number)
 
     @property
     def dropped(self) -> int:

@@ -67,6 +67,7 @@ class Profile:
         proxy: The folder of the proxy's socket on this machine, for `allow`.
         limits: All of them.
         enforced: What the engine says it enforces.
+        spares: How many supervisors wait for commands.
     """
 
     image: str
@@ -77,6 +78,7 @@ class Profile:
     proxy: str
     limits: Limits
     enforced: frozenset[str]
+    spares: int = 0
 
     def _limit(self, name: str) -> Any:
         return getattr(self.limits, name) if name in self.enforced else None
@@ -84,7 +86,12 @@ class Profile:
     def agent(self) -> list[str]:
         """Return the command that the container runs."""
         is_filtered = self.config.system_calls == "filtered" and not self.config.new_privileges
-        given = {"home": HOME, "port": PORT if self.network == "allow" else 0, "programs": dict(programs()) if is_filtered else {}}
+        given = {
+            "spares": self.spares,
+            "home": HOME,
+            "port": PORT if self.network == "allow" else 0,
+            "programs": dict(programs()) if is_filtered else {},
+        }
         return ["python3", "-I", "-S", "-X", "utf8", "-c", program(), json.dumps(given)]
 
     def asked(self) -> dict[str, Any]:
@@ -97,7 +104,7 @@ class Profile:
         if self.network == "allow":
             mounts.append(docker.types.Mount(PROXY, self.proxy, type="bind", read_only=True))
         memory, cpus, processes = self._limit("memory"), self._limit("cpus"), self._limit("processes")
-        extra = OURS + (RELAYS if self.network == "allow" else 0)
+        extra = OURS + self.spares + (RELAYS if self.network == "allow" else 0)
         return {
             "image": self.image,
             "entrypoint": self.agent()[:1],
@@ -146,7 +153,7 @@ class Profile:
             "disk": seen["disk"] <= (self.limits.disk or 0),
             "file_size": 0 <= limits["FSIZE"] <= (self.limits.file_size or 0),
             "memory": self._limit("memory") is None or _number(seen["memory"]) <= self._limit("memory"),
-            "processes": self._limit("processes") is None or _number(seen["processes"]) <= self._limit("processes") + OURS + RELAYS,
+            "processes": self._limit("processes") is None or _number(seen["processes"]) <= self._limit("processes") + OURS + self.spares + RELAYS,
         }
         broken = [name for name, is_held in holds.items() if not is_held]
         if broken:

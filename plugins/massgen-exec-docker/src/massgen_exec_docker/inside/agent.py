@@ -16,7 +16,7 @@ import sys
 from contextlib import suppress
 
 from massgen_exec_docker.inside.confine import DUMPABLE, PIECE, SUBREAPER, filter_calls, look, prctl, relay
-from massgen_exec_docker.inside.supervise import supervise
+from massgen_exec_docker.inside.supervise import Supervisor
 
 TYPE_CHECKING = False  # the module typing is slow to import
 if TYPE_CHECKING:
@@ -32,34 +32,20 @@ class Job:
     `keep` is how much of each output is passed on before the rest is only counted; None: all, as credit allows.
     """
 
-    def __init__(self, agent: Agent, number: int, asked: dict[str, Any]) -> None:
+    def __init__(self, agent: Agent, number: int, asked: dict[str, Any], data: bytes) -> None:
         self.agent, self.number = agent, number
         self.keep: int | None = asked["keep"]
-        self.stdin: int | None
-        self.control: int | None
         self.credit = [asked["window"]] * 2 if self.keep is None else [self.keep] * 2
-        self.dropped, self.waiting, self.input_ends = 0, bytearray(), False
-        pipes = [os.pipe() for _ in range(5)]
-        (read_in, self.stdin), (out, write_out), (err, write_err), (control, self.control), (self.report, report) = pipes
-        theirs = (read_in, write_out, write_err)
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                keep = {*theirs, control, report}
-                for descriptor in map(int, os.listdir("/proc/self/fd")):
-                    if descriptor not in keep and descriptor > 2:
-                        with suppress(OSError):
-                            os.close(descriptor)
-                supervise(asked, theirs, control, report)
-            finally:
-                os._exit(0)
-        for descriptor in (*theirs, control, report):
-            os.close(descriptor)
-        self.outputs = {out: 0, err: 1}
-        for descriptor in (self.stdin, out, err):
-            os.set_blocking(descriptor, False)
-        for descriptor in (out, err, self.report):
+        self.dropped, self.waiting, self.input_ends, self.written = 0, bytearray(), False, 0
+        self.supervisor = agent.supervisor()
+        self.stdin: int | None = self.supervisor.stdin
+        self.control: int | None = self.supervisor.control
+        self.report = self.supervisor.report
+        self.outputs = {self.supervisor.stdout: 0, self.supervisor.stderr: 1}
+        if not asked["input"]:
+            self.break_input(told=False)
+        self.supervisor.begin(data)
+        for descriptor in (*self.outputs, self.report):
             agent.watch(descriptor, selectors.EVENT_READ, self)
 
     def ready(self, descriptor: int) -> None:
@@ -86,7 +72,8 @@ class Job:
             self.agent.forget(descriptor)
             os.close(descriptor)
             del self.outputs[descriptor]
-            self.agent.send(b"oe"[which : which + 1], self.number)
+            if self.keep is None:  # else its end is told with the command's
+                self.agent.send(b"oe"[which : which + 1], self.number)
             return False
         self.credit[which] = max(0, room - len(data))
         self.dropped += max(0, len(data) - room)
@@ -121,7 +108,10 @@ class Job:
             while self.waiting:
                 written = os.write(self.stdin, self.waiting[:PIECE])
                 del self.waiting[:written]
-                self.agent.send(b"c", self.number, COUNT.pack(written))
+                self.written += written
+                if self.written >= PIECE:
+                    self.agent.send(b"c", self.number, COUNT.pack(self.written))
+                    self.written = 0
         except BlockingIOError:
             self.agent.watch(self.stdin, selectors.EVENT_WRITE, self)
             return
@@ -155,16 +145,18 @@ class Job:
             os._exit(3)  # a supervisor that was killed leaves processes that nobody watches: all of the container ends
         self.agent.forget(self.report)
         os.close(self.report)
-        os.waitpid(self.pid, 0)
-        self.break_input()
-        self.kill()
         if self.keep is not None:
+            self.break_input(told=False)
             for descriptor in list(self.outputs):
                 while self.pass_on(descriptor):
                     pass
-        result = json.loads(told)
-        result["dropped"] = self.dropped
-        self.agent.send(b"X", self.number, json.dumps(result).encode())
+            self.drop()
+            self.agent.jobs.pop(self.number, None)
+        else:
+            self.break_input()
+        self.kill()
+        self.agent.send(b"X", self.number, told[:-1] + b', "dropped": %d}' % self.dropped)
+        self.agent.ended.append(self.supervisor.pid)
 
     def drop(self) -> None:
         """Give up its outputs; nobody reads them any more."""
@@ -177,13 +169,18 @@ class Job:
 class Agent:
     """Listens to whoever started it."""
 
-    def __init__(self) -> None:
+    def __init__(self, spares: int) -> None:
         self.out, self.input = os.dup(1), os.dup(0)
         nothing = os.open("/dev/null", os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
         self.selector, self.buffer = selectors.DefaultSelector(), bytearray()
         self.jobs: dict[int, Job] = {}
+        self.unsent = bytearray()
+        self.ended: list[int] = []
+        self.spares: list[Supervisor] = []
+        self.most = spares
+        self.spare()
         self.watch(self.input, selectors.EVENT_READ, None)
 
     def watch(self, descriptor: int, events: int, job: Job | None) -> None:
@@ -197,20 +194,40 @@ class Agent:
             self.selector.unregister(descriptor)
 
     def send(self, kind: bytes, number: int, data: bytes = b"") -> None:
-        """Send a frame, all of it."""
-        view = memoryview(HEAD.pack(kind, number, len(data)) + data)
-        while view:
-            view = view[os.write(self.out, view) :]
+        """Send a frame, together with others of this moment."""
+        self.unsent += HEAD.pack(kind, number, len(data))
+        self.unsent += data
+        if len(self.unsent) >= PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is to be sent, all of it."""
+        with memoryview(self.unsent) as view:
+            at = 0
+            while at < len(view):
+                at += os.write(self.out, view[at:])
+        self.unsent.clear()
+
+    def supervisor(self) -> Supervisor:
+        """Return a supervisor without a command."""
+        return self.spares.pop() if self.spares else Supervisor()
+
+    def spare(self) -> None:
+        """Make supervisors for commands to come, and collect those that have ended."""
+        for pid in self.ended:
+            os.waitpid(pid, 0)
+        self.ended.clear()
+        with suppress(OSError):  # at the limit of processes; it is tried again when there is a command
+            while len(self.spares) < self.most:
+                self.spares.append(Supervisor())
 
     def frame(self, kind: bytes, number: int, data: bytes) -> None:
         """Do what a frame says."""
         if kind == b"R":
             try:
-                self.jobs[number] = Job(self, number, json.loads(data))
+                self.jobs[number] = Job(self, number, json.loads(data), data)
             except OSError as error:
                 told = {"failure": ["program", error.errno, error.strerror]}
-                for each in (b"o", b"e"):
-                    self.send(each, number)
                 self.send(b"X", number, json.dumps(told).encode())
             return
         job = self.jobs.get(number)
@@ -251,6 +268,9 @@ class Agent:
                     self.listen()
                 elif key.fd in self.selector.get_map():
                     key.data.ready(key.fd)
+            self.flush()
+            if self.ended:
+                self.spare()
 
 
 def main() -> NoReturn:
@@ -267,6 +287,7 @@ def main() -> NoReturn:
     programs = given["programs"]
     if programs:
         filter_calls(bytes.fromhex(programs.get(os.uname().machine, "")))
-    agent = Agent()
+    agent = Agent(given["spares"])
     agent.send(b"H", 0, json.dumps(look()).encode())
+    agent.flush()
     agent.serve()
