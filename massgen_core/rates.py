@@ -122,9 +122,10 @@ def _seconds(value: str, now: datetime | None) -> float | None:
     value = value.strip()[:100]
     if re.fullmatch(r"\d{1,15}(\.\d{1,12})?", value, re.ASCII):
         number = float(value)
+        number = number / 1000 if number > 1e11 else number
         if number < 1e9:
             return number
-        return _until(datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC), now)
+        return _until(datetime.fromtimestamp(number, UTC), now) if number < 1e11 else None
     if value and re.fullmatch(f"(?:{_PIECE.pattern})+", value, re.ASCII):
         return sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(value))
     try:
