@@ -60,8 +60,11 @@ class Pricing:
         return priced
 
     def _price(self, backend: str, options: Mapping[str, Any], model: str) -> Price | None:
-        own = _own_price(self._own, backend, model)
-        return own if own is not None else listed_price(self._models(backend), options, model)
+        found = _own_price(self._own, backend, model) or listed_price(self._models(backend), options, model)
+        inner = options.get("backend")
+        if found is None and isinstance(inner, Mapping) and isinstance(name := inner.get("type"), str):
+            return self._price(name, inner, model)  # one that stands before another, to record it say
+        return found
 
     def _models(self, backend: str) -> Sequence[ModelInfo]:
         if backend not in self._catalogues:

@@ -111,6 +111,21 @@ def test_prices_of_other_options_do_not_count() -> None:
     assert [cost("m", *models, options=options) for options in ({"preset": "a"}, {"preset": "b"}, {"preset": "c"}, {})] == [1, 2, None, None]
 
 
+def test_a_backend_before_another_costs_what_the_other_costs() -> None:
+    """Recorded calls have the price of the backend that made them, unless the user says otherwise."""
+
+    class Nested(Listed):
+        def get(self, kind: str, name: str) -> BackendSpec:
+            return BackendSpec(name=name, factory="nowhere:nothing", catalogue="nowhere:nothing" if name == "real" else "")
+
+    plugins: Any = Nested((ModelInfo(name="m", price=dollars(2), options={"preset": "p"}),))
+    options = {"mode": "record", "backend": {"type": "real", "preset": "p"}}
+
+    assert Pricing(plugins, {}, lambda event: None).of("replay", options)(USED, "m").cost == 2
+    assert Pricing(plugins, {"real/m": dollars(3)}, lambda event: None).of("replay", options)(USED, "m").cost == 3
+    assert Pricing(plugins, {}, lambda event: None).of("replay", {"backend": {"type": "real"}})(USED, "m").cost is None
+
+
 def test_models_of_this_machine_cost_nothing() -> None:
     """What was pulled is free; what would have to be fetched says nothing."""
     assert cost("m", ModelInfo(name="m", is_local=True)) == 0
