@@ -27,6 +27,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "command.config.explain": "massgen-cmd-config",
     "command.config.fix": "massgen-cmd-config",
     "command.config.migrate": "massgen-cmd-config",
+    "command.config.new": "massgen-cmd-config",
     "command.config.presets": "massgen-cmd-config",
     "command.config.schema": "massgen-cmd-config",
     "command.config.show": "massgen-cmd-config",

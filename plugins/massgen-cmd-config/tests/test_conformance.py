@@ -47,6 +47,14 @@ class TestMigrate(_Config):
     mistakes = (("missing.yaml",), ("massgen.yaml", "--write", "--diff"))
 
 
+class TestNew(_Config):
+    """What every command must do."""
+
+    name = "config.new"
+    example = ("new.yaml", "--yes", "--set", "backends=scripted", "--print")
+    mistakes = (("massgen.yaml", "--yes"), ("new.yaml",), ("new.yaml", "--set", "nonsense=1"), ("new.yaml", "--preset", "nobody"))
+
+
 class TestPresets(_Config):
     """What every command must do."""
 

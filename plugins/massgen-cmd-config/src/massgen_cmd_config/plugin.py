@@ -15,6 +15,7 @@ def massgen_commands() -> list[CommandSpec]:
         CommandSpec(name="config.explain", summary="say what a key takes, and what it is set to here", factory="massgen_cmd_config.explain:Explain"),
         CommandSpec(name="config.fix", summary="mend the mistakes that can be mended in one way only", factory="massgen_cmd_config.fix:Fix"),
         CommandSpec(name="config.migrate", summary="rewrite a file of an older format in today's", factory="massgen_cmd_config.migrate:Migrate"),
+        CommandSpec(name="config.new", summary="write a configuration by questions", factory="massgen_cmd_config.new:New"),
         CommandSpec(name="config.presets", summary="list the installed presets, or show one", factory="massgen_cmd_config.presets:Presets"),
         CommandSpec(name="config.schema", summary="print the JSON Schema for editors", factory="massgen_cmd_config.schema:Schema"),
         CommandSpec(
