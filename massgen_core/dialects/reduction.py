@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from massgen_core.dialects.forms import TOLD, guessed, kinds_of, said, size_of, split, told_as, with_null
-from massgen_core.dialects.schemas import ANNOTATIONS, LISTS, MAPPINGS, SINGLE, is_sound, meet, schema_at, type_of
+from massgen_core.dialects.schemas import ANNOTATIONS, LISTS, MAPPINGS, SINGLE, anchors_of, is_sound, meet, schema_at, type_of
 from massgen_core.dialects.unions import united
 from massgen_core.terminal import clean_line
 
@@ -63,6 +63,7 @@ class Reduction:
     def __init__(self, schema: Mapping[str, Any], dialect: Dialect) -> None:
         self.schema, self.dialect = schema, dialect
         self.notes: list[str] = []
+        self.anchors: dict[str, Any] | None = None
         self.left = AT_LEAST + GROWTH * size_of(schema)
 
     def note(self, path: str, what: str) -> None:
@@ -173,7 +174,9 @@ class Reduction:
 
     def followed(self, work: dict[str, Any], place: Place) -> tuple[dict[str, Any], Place]:
         path, reference = place.path, work.pop("$ref")
-        target = schema_at(reference, self.schema)
+        if self.anchors is None and not reference.startswith("#/"):
+            self.anchors = anchors_of(self.schema)
+        target = schema_at(reference, self.schema, self.anchors)
         if isinstance(target, bool):
             if not target:
                 self.note(path, f"{said(reference)} allows nothing; it takes anything")
@@ -200,7 +203,11 @@ class Reduction:
             if isinstance(part, Mapping) and place.depth <= self.dialect.depth:
                 inner, seen = self.flat(self.sound(part, path), place.deeper)
                 after |= seen.trail
-                self.left -= len(inner)
+                # A join copies what both have: many parts that say the same keywords are cut.
+                self.left -= len(inner) + sum(len(work[key]) for key in ("required", "properties", "enum") if key in work and key in inner) // 16
+                if self.left < 0:
+                    self.note(path, "its parts are too many; some are left out")
+                    break
                 if lost := meet(work, inner):
                     self.note(path, f"{', '.join(lost)} of a part of allOf cannot be joined; they are left out")
             elif part is not True:

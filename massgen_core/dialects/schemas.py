@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["ANNOTATIONS", "LISTS", "MAPPINGS", "SINGLE", "TYPES", "is_sound", "meet", "schema_at", "type_of"]
+__all__ = ["ANNOTATIONS", "LISTS", "MAPPINGS", "SINGLE", "TYPES", "anchors_of", "is_sound", "meet", "schema_at", "type_of"]
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 # Keywords whose value is a mapping of schemas, one schema, a list of schemas.
@@ -92,12 +92,18 @@ def type_of(value: Any) -> str:
     return "array"
 
 
-def schema_at(reference: str, root: Mapping[str, Any]) -> Any:
-    """Return what a reference within a schema leads to (`#`, `#/pointer`, `#anchor`); None where there is nothing. Addresses are never fetched."""
+def schema_at(reference: str, root: Mapping[str, Any], anchors: Mapping[str, Any] | None = None) -> Any:
+    """Return what a reference within a schema leads to (`#`, `#/pointer`, `#anchor`); None where there is nothing. Addresses are never fetched.
+
+    Args:
+        reference: The value of a `$ref`.
+        root: The whole schema.
+        anchors: What `anchors_of` returned for it, where many references are followed.
+    """
     if reference == "#":
         return root
     if not reference.startswith("#/"):
-        return _anchored(root, reference[1:]) if reference.startswith("#") else None
+        return (anchors_of(root) if anchors is None else anchors).get(reference[1:]) if reference.startswith("#") else None
     node: Any = root
     for step in reference[2:].split("/"):
         name = step.replace("~1", "/").replace("~0", "~")
@@ -110,17 +116,20 @@ def schema_at(reference: str, root: Mapping[str, Any]) -> Any:
     return node
 
 
-def _anchored(node: Any, anchor: str) -> Any:
-    waiting = [node]
+def anchors_of(root: Any) -> dict[str, Any]:
+    """Return the schemas that have anchors, by these."""
+    found: dict[str, Any] = {}
+    waiting = [root]
     while waiting:
         one = waiting.pop()
         if isinstance(one, Mapping):
-            if anchor in (one.get("$anchor"), one.get("$dynamicAnchor")):
-                return one
+            for key in ("$anchor", "$dynamicAnchor"):
+                if isinstance(name := one.get(key), str):
+                    found.setdefault(name, one)
             waiting += one.values()
         elif isinstance(one, list):
             waiting += one
-    return None
+    return found
 
 
 def meet(into: dict[str, Any], other: Mapping[str, Any]) -> list[str]:
