@@ -21,6 +21,7 @@ from massgen_mcp_client.config import ServerConfig
 from massgen_mcp_client.library import opened
 from massgen_testkit import Leaks, PlainContext, TransportSuite
 
+pytestmark = pytest.mark.once
 TESTS = Path(__file__).resolve().parents[2] / "plugins" / "massgen-mcp-stdio" / "tests"
 SNOOP = """
 import os, urllib.request

@@ -18,6 +18,7 @@ from massgen_exec_docker.engine import Engine
 from .attacks import ATTACKS, PRELUDE, Control
 from .stage import python, sandbox
 
+pytestmark = pytest.mark.once
 LIMITS = {"memory": 128 << 20, "processes": 64, "descriptors": 256, "file_size": 30 << 20, "disk": 32 << 20, "seconds": 60.0}
 
 

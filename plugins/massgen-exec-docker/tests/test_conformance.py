@@ -11,7 +11,7 @@ import pytest
 
 from massgen_testkit import ExecutorSuite
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.once]
 
 
 class TestDocker(ExecutorSuite):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import anyio
 import pytest
 
 from massgen_core.api import Event
-from massgen_exec_docker.egress import Rules
+from massgen_exec_docker.egress import Rules, sweep
 from massgen_exec_docker.engine import Engine
 
 from .stage import SECONDS, python, sandbox
@@ -138,6 +140,23 @@ print([name for _, name in socket.if_nameindex()])
         result = await python(executor, code)
 
     assert result.stdout.decode().split() == ["OSError", "OSError", "['lo']"]
+
+
+def test_sockets_of_dead_proxies_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed owner left in the temporary folder goes when an executor is opened next; what is served, or just made, stays."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
+        for name in ("dead", "empty", "new", "served"):
+            (tmp_path / f"massgen-proxy-{name}").mkdir()
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
+            dead.bind(str(tmp_path / "massgen-proxy-dead" / "socket"))
+        server.bind(str(tmp_path / "massgen-proxy-served" / "socket"))
+        server.listen()
+        for name in ("dead", "empty", "served"):
+            os.utime(tmp_path / f"massgen-proxy-{name}", (1, 1))
+        sweep()
+
+    assert {folder.name.rpartition("-")[2] for folder in tmp_path.iterdir()} == {"new", "served"}
 
 
 def test_names_below_a_host() -> None:

@@ -7,11 +7,14 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -19,8 +22,10 @@ import attrs
 
 from massgen_core.api import MassGenError, address_refusal, clean_line
 
-__all__ = ["Proxy", "Rules"]
+__all__ = ["Proxy", "Rules", "sweep"]
 
+PREFIX = "massgen-proxy-"
+NEW_SECONDS = 60.0  # one that is just being made
 HEAD = 1 << 16
 PIECE = 1 << 16
 HEAD_SECONDS = 30.0
@@ -30,6 +35,19 @@ _TARGET = re.compile(r"([A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _ABSOLUTE = re.compile(r"http://([^/?#@\s]+)([/?][^\s#]*)?")
 _HOP = ("connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "upgrade")
 _BROKEN = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+
+
+def sweep() -> None:
+    """Remove the sockets of this user's proxies that nobody serves any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            state = folder.lstat()
+            if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or time.time() - state.st_mtime < NEW_SECONDS:
+                continue
+            with socket.socket(socket.AF_UNIX) as door:
+                door.settimeout(1)
+                if door.connect_ex(f"{folder}/socket") in (errno.ECONNREFUSED, errno.ENOENT):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _parsed(rules: Sequence[str]) -> tuple[tuple[bool, str, int], ...]:
@@ -83,7 +101,7 @@ class Proxy:
 
     rules: Rules
     log: Callable[[str, str, str], None]
-    folder: str = attrs.field(factory=lambda: tempfile.mkdtemp(prefix="massgen-proxy-"))
+    folder: str = attrs.field(factory=lambda: tempfile.mkdtemp(prefix=PREFIX))
     _listener: anyio.abc.SocketListener | None = None
     _scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     _done: anyio.Event = attrs.field(factory=anyio.Event)

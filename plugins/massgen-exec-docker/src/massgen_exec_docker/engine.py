@@ -18,6 +18,7 @@ import docker.errors
 import requests.exceptions
 
 from massgen_core.api import ExecutorUnavailable, ImageMissing, MassGenError, clean_line
+from massgen_exec_docker.egress import sweep
 from massgen_exec_docker.owner import OWNER, is_abandoned
 
 __all__ = ["Engine", "address", "connect", "connected"]
@@ -99,6 +100,7 @@ class Engine:
 
     def now(self, function: Callable[..., R], *arguments: Any, **named: Any) -> R:
         """Call the SDK; errors of the connection become ours, those of the engine stay as they are."""
+        _knock(self.address)  # where nobody listens, the SDK leaves a socket open
         try:
             return function(*arguments, **named)
         except docker.errors.APIError:  # it did answer; these are errors of requests as well
@@ -219,6 +221,7 @@ async def connected(host: str) -> AsyncIterator[Engine]:
     try:
         with suppress(MassGenError):
             await engine.call(engine.reap)
+        await anyio.to_thread.run_sync(sweep)
         yield engine
     finally:
         engine.client.close()

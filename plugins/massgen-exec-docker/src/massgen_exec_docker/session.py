@@ -26,6 +26,7 @@ START_SECONDS = 60.0
 SEND_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
 TAIL = 2000
+MOST = 1 << 24
 
 
 class Session:
@@ -60,6 +61,8 @@ class Session:
                 at = 0
                 while len(held) - at >= HEAD.size:
                     letter, number, size = HEAD.unpack_from(held, at)
+                    if size > MOST:
+                        raise ValueError
                     if len(held) - at - HEAD.size < size:
                         break
                     self._take(letter, number, bytes(held[at + HEAD.size : at + HEAD.size + size]))
