@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+# YAML's line ends that no editor shows as such, and those that all do.
+_ODD_END = re.compile("[\x85\u2028\u2029]")
+_END = re.compile("\r\n?|\n")
 _STRING = "tag:yaml.org,2002:str"
 # What libyaml says, and what a person can do about it.
 _ADVICE = (
@@ -136,6 +140,7 @@ class _Yaml:
 
     def __init__(self, text: str, source: str) -> None:
         self.text, self.source = text, source
+        self.starts = [0, *(end.end() for end in _END.finditer(text))] if _ODD_END.search(text) else []
         self.problems: list[ConfigProblem] = []
         self.anchors: dict[str, tuple[Node, int] | None] = {}
         self.values = 0
@@ -162,7 +167,14 @@ class _Yaml:
         return root
 
     def place(self, event: Any) -> Place:
-        return Place(self.source, event.start_mark.line + 1, event.start_mark.column + 1)
+        return Place(self.source, *self.position(event.start_mark))
+
+    def position(self, mark: Any) -> tuple[int, int]:
+        """Return line and column as editors count them, from 1."""
+        if not self.starts:
+            return mark.line + 1, mark.column + 1
+        line = bisect_right(self.starts, mark.index)
+        return line, mark.index - self.starts[line - 1] + 1
 
     def wrong(self, message: str, place: Place) -> None:
         self.problems.append(ConfigProblem(message, source=place.source, line=place.line, column=place.column))
@@ -240,18 +252,19 @@ class _Yaml:
         said = str(getattr(error, "problem", "") or getattr(error, "context", "") or error).splitlines()[0]
         if mark is None:
             return ConfigProblem(f"not YAML: {said}", source=self.source)
-        lines = self.text.split("\n")
-        line = lines[mark.line] if mark.line < len(lines) else ""
+        number, column = self.position(mark)
+        lines = _END.split(self.text)
+        line = lines[number - 1] if number <= len(lines) else ""
         indent = line[: len(line) - len(line.lstrip())]
-        if "\t" in indent or line[mark.column : mark.column + 1] == "\t":
-            column = indent.find("\t") + 1 if "\t" in indent else mark.column + 1
+        if "\t" in indent or line[column - 1 : column] == "\t":
+            column = indent.find("\t") + 1 if "\t" in indent else column
             message = "a tab: YAML is indented with spaces only; replace it by spaces"
-            return ConfigProblem(message, source=self.source, line=mark.line + 1, column=column)
+            return ConfigProblem(message, source=self.source, line=number, column=column)
         advice = next((text for begin, text in _ADVICE if begin in said), "")
         began = getattr(error, "context_mark", None)
-        since = f" (in what began in line {began.line + 1})" if began is not None and began.line != mark.line else ""
+        since = f" (in what began in line {self.position(began)[0]})" if began is not None and began.line != mark.line else ""
         message = f"not YAML: {advice or said}{since}"
-        return ConfigProblem(message, source=self.source, line=mark.line + 1, column=mark.column + 1)
+        return ConfigProblem(message, source=self.source, line=number, column=column)
 
 
 class _TooMuch(Exception):

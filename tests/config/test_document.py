@@ -296,3 +296,15 @@ def test_the_parser_in_python_says_the_same(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert document.parse(text, "f.yaml") == expected
     assert places("a: 1\na: 2\n") == [(2, 1)]
+
+
+@pytest.mark.parametrize("odd", ["\x85", "\u2028", "\u2029"])
+def test_lines_are_counted_as_editors_count_them(odd: str) -> None:
+    """YAML ends a line at some characters that no editor shows as an end."""
+    text = f"# a{odd}\na: 1\r\nb: '{odd}'\nc:\n  - x\n"
+    root = parse(text, "f.yaml")
+
+    assert (root.at(("a",)), root.at(("c", 0)), root.at(("b",), key=True)) == (Place("f.yaml", 2, 4), Place("f.yaml", 5, 5), Place("f.yaml", 3, 1))
+    with pytest.raises(ConfigProblems) as caught:
+        parse(f"{text}\td: 1\n", "f.yaml")
+    assert (caught.value.problems[0].line, caught.value.problems[0].column) == (6, 1)

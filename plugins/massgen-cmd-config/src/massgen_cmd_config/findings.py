@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,9 @@ from massgen_core.api import ConfigProblem, ConfigProblems, Document, PluginProb
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["Checked", "Finding", "check", "fixed_text", "token_at"]
+__all__ = ["LINE_END", "Checked", "Finding", "check", "fixed_text", "token_at"]
 
+LINE_END = re.compile("\r\n?|\n")
 _NEAR = 0.75
 
 
@@ -125,7 +127,8 @@ def _notes(plugins: Plugins, path: Path | None) -> list[ConfigProblem]:
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(path.read_text(encoding="utf-8-sig", errors="replace").split("\n"))
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            return tuple(LINE_END.split(stream.read()))
     except OSError:
         return ()
 

@@ -7,7 +7,7 @@ import difflib
 from pathlib import Path
 
 from massgen_cmd_config.files import Written, read_text, write
-from massgen_cmd_config.findings import Finding, check
+from massgen_cmd_config.findings import LINE_END, Finding, check
 from massgen_cmd_config.keys import masked
 from massgen_core.api import App, UsageProblem
 
@@ -47,11 +47,12 @@ class Fix:
 
 def mended(text: str, findings: list[Finding]) -> str:
     """Return a text with the certain fixes made, each in its place; where two meet, the first is made."""
-    lines = text.split("\n")
+    lines, ends = LINE_END.split(text.removeprefix("\ufeff")), LINE_END.findall(text)
     done: set[tuple[int, int]] = set()
     for finding in sorted(findings, key=lambda one: (one.line, one.column), reverse=True):
         if finding.fix and finding.line and (finding.line, finding.column) not in done:
             done.add((finding.line, finding.column))
             line, start = lines[finding.line - 1], finding.column - 1
             lines[finding.line - 1] = f"{line[:start]}{finding.fix}{line[start + finding.length :]}"
-    return "\n".join(lines)
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    return mark + "".join(f"{line}{end}" for line, end in zip(lines, [*ends, ""], strict=True))

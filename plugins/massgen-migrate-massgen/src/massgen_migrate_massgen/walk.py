@@ -77,10 +77,12 @@ class Walk:
     def put(self, made: dict[str, Any], to: tuple[str, ...], value: Any, path: str) -> None:
         """Put a value at a key path; mappings are joined, and of two scalars the first stays."""
         for step in to[:-1]:
-            inner = made.setdefault(step, {})
+            inner = made.get(step, {})
             if not isinstance(inner, dict):
                 self.wrong("expected a mapping beside it", path)
                 return
+            # A copy: it may be a part of the document, which is not to be changed.
+            made[step] = inner = dict(inner)
             made = inner
         before = made.get(to[-1])
         if isinstance(before, dict) and isinstance(value, Mapping):
