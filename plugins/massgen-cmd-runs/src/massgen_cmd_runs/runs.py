@@ -90,7 +90,7 @@ def _print(app: App, found: list[Digest]) -> None:
             clean_line(brief.winner, 20),
             clock(brief.seconds),
             "" if brief.tokens is None else f"{brief.tokens:,}",
-            dollars(brief.cost),
+            dollars(brief.cost) or ("unknown" if brief.tokens else ""),
             clean_line(clean(brief.question[:4000]).strip().partition("\n")[0], 300),
         )
         for brief in found
