@@ -60,8 +60,8 @@ def _unread(version: int) -> str:
     if version:
         return f"no installed plugin migrates format {version} to {FORMAT}; write it anew, with `version: {FORMAT}`"
     return (
-        f"there is no `version`; begin a configuration of today's format with `version: {FORMAT}`. A file of MassGen 0.1 needs a plugin that "
-        "migrates format 0, and none is installed"
+        f"there is no `version`; begin a configuration of today's format with `version: {FORMAT}`. A file of MassGen 0.0 or 0.1 is read "
+        "as it is with: pip install massgen-migrate-massgen"
     )
 
 
