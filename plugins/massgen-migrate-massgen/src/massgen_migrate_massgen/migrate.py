@@ -110,7 +110,6 @@ class _Reader(Options):
         if kind is None:
             return
         target = TARGETS[kind]
-        self.kinds[f"{path}"] = kind
         made["backend"] = {"type": target.type}
         self.section(value, path, {**OPTIONS, **target.rules}, made, others=extra())
         for key, option in self.defaults(kind, target.options, value).items():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from massgen_core.api import ConfigProblem
 from massgen_migrate_massgen.backends import ADDRESSES
 from massgen_migrate_massgen.rules import REASONS
 from massgen_migrate_massgen.walk import Walk
@@ -23,10 +22,6 @@ _EFFORTS = {"xhigh": "max"}
 
 class Options(Walk):
     """`made` is the agent that is made; its backend is `made["backend"]`."""
-
-    def __init__(self, warn: Callable[[ConfigProblem], None]) -> None:
-        super().__init__(warn)
-        self.kinds: dict[str, str] = {}
 
     def defaults(self, kind: str, options: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is written beside the options that the section has: the provider that its address tells."""

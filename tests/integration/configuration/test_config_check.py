@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from massgen_cmd_config.check import Check
-from massgen_cmd_config.findings import check, token_at
+from massgen_cmd_config.findings import check
 from massgen_cmd_config.formats import as_json, as_sarif, as_text
 from massgen_core.cli.app import ConsoleApp
 
@@ -232,23 +232,6 @@ def test_a_folder_is_all_its_files(call: Callable[..., tuple[int, str, str]], tm
 
     assert call(Check(), "a")[2] == "2 files checked: 1 error, 0 warnings\n"
     assert call(Check(), "empty")[0] == 2
-
-
-@pytest.mark.parametrize(
-    ("line", "column", "token"),
-    [
-        ("a: bcd", 4, "bcd"),
-        ("a: bcd", 1, "a"),
-        ("a: 'b c' # x", 4, "'b c'"),
-        ("[x, y]", 2, "x"),
-        ("a: b c # d", 4, "b c"),
-        ("a: |", 4, ""),
-        ("", 1, ""),
-    ],
-)
-def test_the_caret_covers_what_is_meant(line: str, column: int, token: str) -> None:
-    """One key or one scalar."""
-    assert token_at((line,), 1, column) == token
 
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data" / "configs"

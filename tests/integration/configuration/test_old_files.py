@@ -74,6 +74,7 @@ def servers_of(backend: dict[str, Any]) -> list[str]:
     return list(servers) if isinstance(servers, dict) else [server["name"] for server in servers]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(FOLDER).as_posix())
 def test_a_real_file_runs_or_says_why_not(plugins: Plugins, path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """It runs with scripted models, its servers not started; or every reason stands at a line and column of the file."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from massgen_cmd_config.migrate import Migrate, migrated_text
-from massgen_cmd_config.rewrite import comments, rewritten
+from massgen_cmd_config.rewrite import comments
 from massgen_core.api import ConfigProblems, Document, read_document
 from massgen_core.config.document import parse
 from massgen_core.plugins.manager import Plugins
@@ -169,50 +165,6 @@ def test_real_files_keep_their_meaning_and_their_comments() -> None:
         count += 1
 
     assert count >= 130
-
-
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
-    ["a\nb", "a\nb\n", " a\nb", "a # b", "# a", "yes", "1.0", "- a", "a: b", "a\n\n# b\n", "a\nb\n\n", "\x85", "\u2028", "\ufeff", "x\ny \nz"]
-)
-DATA: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=10,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.dictionaries(TEXTS, DATA, min_size=1, max_size=4))
-def test_whatever_is_written_reads_the_same(data: dict[str, Any]) -> None:
-    """Texts of any kind, in any nesting."""
-    made = rewritten(Document.of(data, "x"), "")
-
-    assert parse(made, "x.yaml").plain() == data
-
-
-WORDS = st.text("ab #:'\"-|", max_size=8)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["plain", "quoted", "block", "note", "beside"]), WORDS), max_size=8))
-def test_comments_are_told_from_texts(parts: list[tuple[str, str]]) -> None:
-    """A `#` within a text is none."""
-    lines, wanted = [], []
-    for number, (kind, text) in enumerate(parts):
-        if kind == "note":
-            lines.append(f"# {text}")
-            wanted.append(f"# {text}".rstrip())
-        elif kind == "beside":
-            lines.append(f"k{number}: 1 # {text}")
-            wanted.append(f"# {text}".rstrip())
-        elif kind == "block":
-            lines += [f"k{number}: |", f"  x # {text}", f"  # {text}"]
-        elif kind == "quoted":
-            lines.append(f"k{number}: {yaml.safe_dump(text, default_style=chr(34)).strip()}")
-        else:
-            lines.append(f"k{number}: x#y")
-
-    assert [one.text for one in comments("\n".join(lines)) if one.text] == wanted
 
 
 def test_the_page_on_moving_shows_what_happens(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

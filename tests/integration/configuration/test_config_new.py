@@ -125,6 +125,7 @@ def test_questions_lead_to_a_file_that_runs(call: Call, tmp_path: Path, columns:
     assert data["toolsets"][0]["servers"] == {"files": {"command": "npx", "args": ["-y", "files"]}}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("key", list(ANSWERS))
 @pytest.mark.parametrize("stop", ["\x03", "\x04"], ids=["interrupt", "end of input"])
 def test_who_leaves_loses_nothing(tmp_path: Path, key: str, stop: str) -> None:
