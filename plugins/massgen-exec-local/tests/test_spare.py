@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -68,6 +69,18 @@ async def test_a_waiting_sandbox_that_died_is_replaced(sandbox: Open) -> None:
                 while runs(pid):  # noqa: ASYNC110 - nothing tells
                     await anyio.sleep(0.01)
         assert (await found.run(command("echo", "x"))).stdout == b"x\n"
+
+
+async def test_a_command_that_ends_after_its_sandbox_leaves_none(sandbox: Open) -> None:
+    """Whoever is cancelled while the sandbox is closed sets up no next one."""
+    before = waiting()
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks, sandbox() as found:
+            tasks.start_soon(found.run, command("sh", "-c", "touch begun; sleep 600"))
+            while not (Path(found.files.workspace) / "begun").exists():  # noqa: ASYNC110 - nothing tells
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    assert waiting() == before
 
 
 @pytest.mark.parametrize("more", [{"user": "1234"}, {"limits": Limits(disk=10_000_000)}], ids=["user", "disk"])

@@ -176,8 +176,8 @@ class LocalExecutor:
         job = self._job(command, made, network, home)
         cell.order(job, pipes.theirs)
         pipes.hand_over()
-        if will_return and self.config.warm:  # who runs one command runs another
-            self.spare.prepare(kind, vector)
+        if will_return and self.config.warm:  # who runs one command runs another; the next is set up when this one has ended
+            stack.callback(self.spare.prepare, kind, vector)
         if limited is None:
             return Running(cell, pipes, job, lambda: False, lambda: None)
         return Running(cell, pipes, job, limited.was_out_of_memory, limited.peak)

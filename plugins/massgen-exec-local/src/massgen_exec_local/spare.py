@@ -36,6 +36,7 @@ class Spare:
     paths: Sequence[str]
     _cell: Cell | None = None
     _key: Hashable = None
+    _is_closed: bool = False
 
     def take(self, key: Hashable) -> Cell | None:
         """Return the supervisor that waits, where it is of this kind and nothing has changed since; else nothing."""
@@ -49,7 +50,7 @@ class Spare:
 
     def prepare(self, key: Hashable, vector: Vector) -> None:
         """Set up the next one; where that fails, the next command finds out why."""
-        if self._cell is not None:
+        if self._cell is not None or self._is_closed:
             return
         try:
             self._cell, self._key = Cell(vector), (key, _identity(self.paths))
@@ -57,7 +58,8 @@ class Spare:
             self._cell = None
 
     def close(self) -> None:
-        """End the one that waits."""
+        """End the one that waits; there is no other after it, whichever command ends later."""
+        self._is_closed = True
         cell, self._cell = self._cell, None
         if cell is not None:
             cell.close()
