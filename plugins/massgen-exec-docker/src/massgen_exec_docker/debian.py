@@ -31,6 +31,7 @@ STACKS: Mapping[str, tuple[str, ...]] = {
     "c": (*_SHELL, "python3", "gcc", "g++", "make", "libc6-dev"),
     "go": (*_SHELL, "python3", "golang-go", "gcc", "libc6-dev"),
 }
+_MATHS = "usr/lib/{triplet}/openblas-pthread"
 # What packages would link when they are installed; the first that is there is taken.
 _LINKS: Mapping[str, tuple[str, ...]] = {
     "usr/bin/awk": ("usr/bin/mawk",),
@@ -38,8 +39,9 @@ _LINKS: Mapping[str, tuple[str, ...]] = {
     "usr/bin/cc": ("usr/bin/gcc",),
     "usr/bin/python": ("usr/bin/python3",),
     "usr/bin/sh": ("usr/bin/dash",),
-    "usr/lib/{triplet}/libblas.so.3": ("usr/lib/{triplet}/blas/libblas.so.3",),
-    "usr/lib/{triplet}/liblapack.so.3": ("usr/lib/{triplet}/lapack/liblapack.so.3",),
+    "usr/lib/{triplet}/libblas.so.3": (f"{_MATHS}/libblas.so.3", "usr/lib/{triplet}/blas/libblas.so.3"),
+    "usr/lib/{triplet}/liblapack.so.3": (f"{_MATHS}/liblapack.so.3", "usr/lib/{triplet}/lapack/liblapack.so.3"),
+    "usr/lib/{triplet}/libopenblas.so.0": (f"{_MATHS}/libopenblas.so.0",),
 }
 _LEFT_OUT = ("usr/share/doc/", "usr/share/info/", "usr/share/lintian/", "usr/share/locale/", "usr/share/man/")
 _MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
