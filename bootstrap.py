@@ -128,11 +128,11 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Install tox and run the checks; without arguments all of them, two at a time."""
+    """Install tox and run the checks; without arguments all of them, several at a time: tests wait as often as they compute."""
     programs = environment(ROOT / ".venv-tox", list(TEST_TOOLS), [CONSTRAINTS])
     if not can_compute():
         provide("libgomp1", "the tests of the embedded model need libgomp.so.1")
-    command = [str(programs / "tox"), *(arguments or ["run-parallel", "--parallel", "2", "--parallel-no-spinner"])]
+    command = [str(programs / "tox"), *(arguments or ["run-parallel", "--parallel", str(min(4, 1 + (os.cpu_count() or 1))), "--parallel-no-spinner"])]
     shutil.rmtree(ROOT / ".tox" / "reports", ignore_errors=True)
     if ssl.get_default_verify_paths().cafile:
         # As pip does: the machine's certificates, so that a company's own index is trusted too.

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from tox.session.state import State
 
 ROOT = Path(__file__).parent
-# The longest first: run-parallel starts them in this order.
 STANDARD = ("all", "lowest", "third-party", "kernel", "type", "kernel-only", "lint", "docs")
+# They come first: run-parallel starts environments in this order, and a long one that starts last is waited for alone.
+LONG = frozenset({"all", "lowest", "plugin-backend-claude-code", "plugin-exec-docker", "plugin-exec-local", "plugin-mcp-client", "plugin-testkit"})
 EVERYTHING = {"all": ("copier", "uv"), "docs": ("uv",), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
 KIT = "-e plugins/massgen-testkit"
 PLUGINS = {
@@ -44,7 +45,7 @@ def tox_extend_envs() -> list[str]:
 
 @impl
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
-    core_conf.loaders.insert(0, MemoryLoader(env_list=EnvList([*STANDARD, *PLUGINS])))
+    core_conf.loaders.insert(0, MemoryLoader(env_list=EnvList(sorted([*STANDARD, *PLUGINS], key=lambda name: name not in LONG))))
     seeds, arguments = state.conf.memory_seed_loaders, state.conf.pos_args(None) or ()
     seeds["kernel"].append(MemoryLoader(deps=deps_of([], [KIT])))
     for name, tools in EVERYTHING.items():
