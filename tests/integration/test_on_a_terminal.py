@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-# The pseudo-terminal is made the process's own, so that Ctrl-C reaches it.
+# The pseudo-terminal is made the process's own, so that Ctrl-C reaches it; it interrupts also where the tests run in the background of a shell.
 MAIN = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
 from massgen_core.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 sys.exit(main(sys.argv[1:]))
 """

@@ -305,7 +305,7 @@ def _drain(descriptor: int) -> None:
 
 
 PLAY = """
-import os, sys, time
+import os, signal, sys, time
 import anyio
 from massgen_core.api import ModelStreamed, Record, RunStarted
 from massgen_display_terminal.config import TerminalConfig
@@ -318,6 +318,7 @@ async def main():
             display.write([Record(2, time.time(), ModelStreamed(agent="a", turn=1, call=1, text="more words "))])
             await anyio.sleep(0.01)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run in the background of a shell
 anyio.run(main)
 """
 

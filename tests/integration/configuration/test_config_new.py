@@ -37,8 +37,14 @@ ANSWERS = {
     "display": "plain",
 }
 SECONDS = 60
-# The terminal becomes the one that Ctrl-C comes from.
-BEGIN = "import fcntl, termios, sys; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from massgen_core.cli import main; sys.exit(main())"
+# The terminal becomes the one that Ctrl-C comes from, and Ctrl-C interrupts also where the tests run in the background of a shell.
+BEGIN = """
+import fcntl, signal, sys, termios
+from massgen_core.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+sys.exit(main())
+"""
 
 
 class Terminal:
