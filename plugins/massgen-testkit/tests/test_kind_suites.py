@@ -40,8 +40,8 @@ THINGS = """
             records = list(records)
             if self.flaw == "reverses" and len(records) > 1:
                 records.reverse()
-            if self.flaw == "slow":
-                sum(range(len(records) * 400_000))
+            if self.flaw == "slow" and len(records) > 500:
+                sum(range(150_000_000))
             for record in records:
                 if self.dead or (self.flaw == "forgets" and record.seq % 7 == 0):
                     continue
@@ -194,7 +194,7 @@ THINGS = """
 
     class Slow(Good):
         def configure(self, parser):
-            sum(range(20_000_000))
+            sum(range(6_000_000))
             super().configure(parser)
 """
 README = (
