@@ -79,7 +79,7 @@ class Site:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         results = dict(_results(self.folder / "report.xml")) if (self.folder / "report.xml").is_file() else {}
