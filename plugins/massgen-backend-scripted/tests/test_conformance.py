@@ -48,7 +48,7 @@ def script_step(scenario: Scenario, number: int) -> dict[str, Any]:
             case ItemChunk():
                 step["items"].append(each.item.item)
             case UsageChunk():
-                step["usage"] = {key: value for key, value in attrs.asdict(each.usage).items() if value is not None}
+                step["usage"] = {key: value for key, value in attrs.asdict(each.usage).items() if value is not None and key != "unpriced"}
             case StopChunk():
                 step["stop"] = each.reason
             case Stall():
