@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from tox.session.state import State
 
 ROOT = Path(__file__).parent
-STANDARD = ("all", "lowest", "third-party", "kernel", "type", "kernel-only", "lint", "docs")
+STANDARD = ("mcp", "all", "lowest", "third-party", "kernel", "type", "kernel-only", "lint", "docs")
 # They come first: run-parallel starts environments in this order, and a long one that starts last is waited for alone.
-LONG = frozenset({"all", "lowest", "plugin-backend-claude-code", "plugin-exec-docker", "plugin-exec-local", "plugin-mcp-client", "plugin-testkit"})
-EVERYTHING = {"all": ("copier", "uv"), "docs": ("uv",), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
+LONG = frozenset(
+    {"mcp", "all", "lowest", "plugin-backend-claude-code", "plugin-exec-docker", "plugin-exec-local", "plugin-mcp-client", "plugin-testkit"}
+)
+EVERYTHING = {"all": ("copier", "uv"), "mcp": ("copier", "uv"), "docs": ("uv",), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
 KIT = "-e plugins/massgen-testkit"
 PLUGINS = {
     f"plugin-{file.parent.name.removeprefix('massgen-')}": f"plugins/{file.parent.name}" for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))

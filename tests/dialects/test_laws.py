@@ -19,6 +19,8 @@ from dialect_checks import ALL, DIALECTS, check
 
 from massgen_core.dialects import Dialect, fit
 
+pytestmark = pytest.mark.once
+
 SHARED = Path(os.environ.get("MASSGEN_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
 NAMES = st.sampled_from(["a", "b", "c", "long name", "x\u202ey"])
