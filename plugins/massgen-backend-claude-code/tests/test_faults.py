@@ -42,7 +42,7 @@ from massgen_testkit import PlainContext
 from massgen_testkit.leaks import Leaks
 from massgen_testkit.protocols.messages import WIRE_FAULTS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 KEY = "sk-test-0a1b2c3d4e5f6071"
 WEATHER = Tool(name="weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}})
 QUESTION = ModelRequest(messages=(Message.of("user", "What is the weather?"),), tools=(WEATHER,), metadata={"agent": "ann", "turn": "1"})

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
+
 from massgen_testkit.strategy import StrategySuite
+
+pytestmark = pytest.mark.once
 
 
 class TestMajority(StrategySuite):

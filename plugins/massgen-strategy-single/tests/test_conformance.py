@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
+
 from massgen_testkit.games import NAMES
 from massgen_testkit.strategy import StrategySuite
+
+pytestmark = pytest.mark.once
 
 
 class TestSingle(StrategySuite):

@@ -18,7 +18,7 @@ from massgen_mcp_client.faults import McpFault
 from massgen_mcp_client.server import Server
 from massgen_testkit import Leaks
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 
 CALLS = 8000
 MEGABYTES = 4.0

@@ -72,7 +72,7 @@ class Leaks:
         threads = frozenset(f"{thread.name} ({thread.ident})" for thread in threading.enumerate() if not thread.name.startswith(_POOLS))
         return Held(frozenset(info.id for info in _tasks()), threads, _children(), _descriptors())
 
-    async def none_since(self, before: Held, *, within: float = 0.5) -> None:
+    async def none_since(self, before: Held, *, within: float = 3.0) -> None:
         """Wait until nothing more is held than before.
 
         Raises:
@@ -84,7 +84,7 @@ class Leaks:
             await anyio.sleep(0.005)
 
     @contextmanager
-    def none(self, *, within: float = 0.5) -> Iterator[None]:
+    def none(self, *, within: float = 3.0) -> Iterator[None]:
         """Check a block of synchronous code.
 
         Raises:
