@@ -36,7 +36,7 @@ def command(*argv: str, **more: Any) -> ExecCommand:
 async def one_waiting(other: int = 0) -> int:
     """Return the supervisor that waits, once there is one and it is not `other`: it is set up beside what else goes on."""
     with anyio.fail_after(60):
-        while (there := [number for number in waiting() if number != other]) == []:
+        while (there := [number for number in waiting() if number != other]) == []:  # noqa: ASYNC110 - a process of the system, no event of ours
             await anyio.sleep(0.02)
     return there[0]
 
