@@ -98,7 +98,8 @@ def play(word: str) -> None:  # noqa: PLR0912 - a list of words
     elif word == "dies_while_waiting":
         call()
         stop("tool_use")
-        time.sleep(0.1)
+        while not Path(os.environ["FAKE_PROMPTS"] + ".end").exists():
+            time.sleep(0.01)
         sys.exit(1)
     elif word == "cut_call":
         call()

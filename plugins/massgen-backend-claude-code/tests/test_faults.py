@@ -146,19 +146,26 @@ async def test_stubborn_program_is_killed(program: Path) -> None:
         assert leaks.held().children == before
 
 
-async def test_death_while_waiting_costs_no_result(program: Path) -> None:
-    """A program that dies while we carry out its call is replaced by one that is told of call and result."""
+@pytest.mark.parametrize("is_told", [False, True], ids=["before it is told", "when it is told"])
+async def test_death_while_waiting_costs_no_result(program: Path, is_told: bool) -> None:
+    """A program that dies while we carry out its call, or as it gets the result, is replaced by one that is told of call and result."""
     heard, again = list[Chunk](), list[Chunk]()
     prompts, leaks = program.parent / "prompts", Leaks()
+    end = program.parent / "prompts.end"
     before = leaks.held().children
     async with failing(program, "dies_while_waiting", env={"FAKE_PROMPTS": str(prompts)}) as backend:
         await hear(backend, heard)
-        while leaks.held().children - before:  # noqa: ASYNC110 - a process tells no event
-            await anyio.sleep(0.01)
         item = next(chunk.item for chunk in heard if isinstance(chunk, ItemChunk))
         answer = Message(role="assistant", content=(item, ToolCall(id="t1", name="weather", arguments='{"city": "Paris"}')))
         result = Message(role="tool", content=(ToolResult(call="t1", content=(Text(text="21 degrees"),)),))
-        await hear(backend, again, attrs.evolve(QUESTION, messages=(*QUESTION.messages, answer, result)))
+        if not is_told:
+            end.touch()
+            while leaks.held().children - before:  # noqa: ASYNC110 - a process tells no event
+                await anyio.sleep(0.01)
+        async with anyio.create_task_group() as group:
+            group.start_soon(hear, backend, again, attrs.evolve(QUESTION, messages=(*QUESTION.messages, answer, result)))
+            await anyio.wait_all_tasks_blocked()
+            end.touch()
 
     told = prompts.read_text(encoding="utf-8").splitlines()
     assert len(told) == 2

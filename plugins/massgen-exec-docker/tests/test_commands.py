@@ -71,18 +71,23 @@ def test_the_doctor_tries_a_container(engine: Engine) -> None:
 
 def test_abandoned_containers_are_listed_and_pruned(engine: Engine) -> None:
     """`ps` tells whose owner is gone; `prune` removes those and leaves the others."""
-    gone = {**owners.labels(), owners.OWNER + ".start": "1"}
-    made = [
-        engine.client.containers.create("massgen-base", ["sleep", "600"], labels=labels, network_mode="none").id for labels in (gone, owners.labels())
-    ]
-    try:
-        listed = {row["id"]: row["is_abandoned"] for row in json.loads(massgen("docker", "ps", "--json").stdout)["containers"]}
-        table = massgen("docker", "ps").stdout
-        pruned = massgen("docker", "prune")
-        left = {row["id"] for row in json.loads(massgen("docker", "ps", "--json").stdout)["containers"]}
-    finally:
-        for identity in made:
-            engine.remove(identity)
+    for _ in range(10):
+        gone = {**owners.labels(), owners.OWNER + ".start": "1"}
+        made = [
+            engine.client.containers.create("massgen-base", ["sleep", "600"], labels=labels, network_mode="none").id
+            for labels in (gone, owners.labels())
+        ]
+        try:
+            listed = {row["id"]: row["is_abandoned"] for row in json.loads(massgen("docker", "ps", "--json").stdout)["containers"]}
+            table = massgen("docker", "ps").stdout
+            pruned = massgen("docker", "prune")
+            left = {row["id"] for row in json.loads(massgen("docker", "ps", "--json").stdout)["containers"]}
+        finally:
+            for identity in made:
+                engine.remove(identity)
+        # Another sandbox on this engine removes abandoned ones when it is opened, and may have been first.
+        if made[0][:12] in table and "removed 0" not in pruned.stdout:
+            break
 
     assert [listed[identity[:12]] for identity in made] == [True, False]
     assert made[0][:12] in table

@@ -25,6 +25,7 @@ from massgen_backend_claude_code.session import Session
 from massgen_core.api import (
     BackendFault,
     Chunk,
+    ConnectionLost,
     Context,
     Dialect,
     ItemChunk,
@@ -75,10 +76,19 @@ class ClaudeCodeBackend:
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start an answer; see the contract."""
         session = await self._session(request)
-        answer, is_kept, is_left = Answer(session.ours, session.used, session.running), False, True
+        is_kept, is_left = False, True
         try:
-            # A call has begun when the model's server has seen it.
-            first = await self._next(session, answer, request)
+            answer = Answer(session.ours, session.used, session.running)
+            try:
+                # A call has begun when the model's server has seen it.
+                first = await self._next(session, answer, request)
+            except ConnectionLost:
+                if not session.mark:
+                    raise
+                # One that waited had died, and only now told: another goes on.
+                session = await self._session(request)
+                answer = Answer(session.ours, session.used, session.running)
+                first = await self._next(session, answer, request)
             async with aclosing(self._answer(session, answer, first, request)) as chunks:
                 yield chunks
             is_kept, is_left = bool(session.mark) and not session.is_busy, answer.stop is None
