@@ -40,6 +40,12 @@ def deps_of(paths: Iterable[str], tools: Iterable[str] = ()) -> str:
     return "\n".join(lines)
 
 
+def asked_of(path: str) -> set[str]:
+    """Return what a distribution asks for of other people's."""
+    asked = tomllib.loads((ROOT / path / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    return {line for line in asked if not line.startswith("massgen-")}
+
+
 @impl
 def tox_extend_envs() -> list[str]:
     return list(PLUGINS)
@@ -52,5 +58,9 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
     seeds["kernel"].append(MemoryLoader(deps=deps_of([], [KIT])))
     for name, tools in EVERYTHING.items():
         seeds[name].append(MemoryLoader(deps=deps_of(PLUGINS.values(), tools)))
+    # Who asks for nothing that the kernel does not ask for has no lowest version of its own to try.
+    lowest = [f"{path}/tests" for path in PLUGINS.values() if asked_of(path) - asked_of(".")]
+    report = f"--junitxml={ROOT}/.tox/reports/lowest-plugins.xml"
+    seeds["lowest"].append(MemoryLoader(commands_post=[Command(["pytest", *lowest, "-m", "not once", report, *arguments])]))
     for name, path in PLUGINS.items():
         seeds[name].append(MemoryLoader(deps=deps_of([path], [KIT]), commands=[Command(["pytest", f"{path}/tests", *arguments])]))

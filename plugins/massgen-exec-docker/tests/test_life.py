@@ -19,7 +19,7 @@ from massgen_exec_docker.engine import Engine
 
 from .stage import SECONDS, containers_of, owner, python, sandbox, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 RELAY = """
 import socket, sys, threading
 def copy(source, target):

@@ -31,6 +31,7 @@ class Shared(ExecutorSuite):
         return {"write" if writable else "read": [str(folder)]}, str(folder)
 
 
+@pytest.mark.once
 class TestBubblewrap(Shared):
     options: ClassVar[Mapping[str, Any]] = {"sandbox": "bubblewrap"}
     connected: ClassVar[Mapping[str, Any]] = {"sandbox": "bubblewrap", "network": "full"}
