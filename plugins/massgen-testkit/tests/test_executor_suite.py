@@ -68,6 +68,8 @@ def results(site: Any) -> Mapping[str, str]:
         classes += f"\n\nclass Test_{flaw}(Cage):\n    name = {flaw!r}\n"
     site.install("cage", [f"executor.{flaw}" for flaw in FLAWS], files)
     chosen = " or ".join(sorted(set().union(*(found for _, found in FLAWS.values())) | {"test_standard_tests_are_intact", "test_factory_resolves"}))
+    # Two hundred megabytes are enough for those whom they concern.
+    chosen = f"({chosen}) and not (a_flood and not (Test_cage or Test_flood))"
     found: Mapping[str, str] = site.run(TESTS.replace('    name = "{{ name }}"\n', "") + classes, "-k", chosen)
     return found
 
