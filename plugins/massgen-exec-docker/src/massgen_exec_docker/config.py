@@ -38,3 +38,6 @@ class DockerConfig:
     new_privileges: bool = _help("set-user-id programs work; MassGen's own filter of system calls is off, too", default=False)
     system_calls: Literal["filtered", "engine"] = _help("`engine`: only the engine's own filter of system calls holds", default="filtered")
     engine_log: bool = _help("the engine keeps a log of what containers write", default=False)
+    fallback: Mapping[str, Any] | None = _help(
+        "the executor that takes this one's place where no engine answers: `type` and its own options; unset: nothing runs then", default=None
+    )

@@ -28,7 +28,8 @@ SECONDS = 120
 GONE_SECONDS = 20.0
 HINT = (
     "Start one (Debian and Ubuntu: apt install docker.io, then systemctl start docker, or dockerd; Docker Desktop: start the application; podman: "
-    "podman system service), or let the option `host` name its socket; `massgen docker doctor` says what is missing. With none: executor local"
+    "podman system service), or let the option `host` name its socket; `massgen docker doctor` says what is missing. With none: executor local, "
+    "which the option `fallback` lets take over"
 )
 
 

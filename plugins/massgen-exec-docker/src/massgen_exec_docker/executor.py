@@ -17,6 +17,7 @@ from massgen_core.api import (
     ExecCommand,
     ExecResult,
     Executor,
+    ExecutorUnavailable,
     Limits,
     LimitUnsupported,
     MassGenError,
@@ -30,6 +31,7 @@ from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.egress import Proxy, Rules
 from massgen_exec_docker.engine import Engine, address, connected
 from massgen_exec_docker.events import SandboxOpened, SandboxRequested
+from massgen_exec_docker.fallback import checked, fallen_back
 from massgen_exec_docker.files import WORKSPACE, Files, Share, give, shares, workspace_of
 from massgen_exec_docker.process import Running
 from massgen_exec_docker.profile import DEFAULTS, HOME, OF_A_CONTAINER, PORT, Profile, opened
@@ -302,12 +304,29 @@ async def opened_executor(config: DockerConfig, context: Context) -> AsyncIterat
     """Reach the engine, find the image, and check what is configured; containers start with the first command that needs one.
 
     Raises:
-        ExecutorUnavailable: No engine answers.
+        ExecutorUnavailable: No engine answers, and the option `fallback` names no other executor.
         ImageMissing: The image is not there.
         LimitUnsupported: The engine does not enforce a configured limit.
         MassGenError: A folder must not be shared, or an option makes no sense.
     """
-    engine: Engine = await context.share(("massgen-exec-docker", address(config.host)), lambda: connected(config.host))
+    if config.fallback is not None:
+        checked(config)
+    try:
+        engine: Engine = await context.share(("massgen-exec-docker", address(config.host)), lambda: connected(config.host))
+    except ExecutorUnavailable as error:
+        if config.fallback is None:
+            raise
+        reason = error
+    else:
+        async with _contained(config, context, engine) as executor:
+            yield executor
+        return
+    async with fallen_back(config, context, reason) as other:
+        yield other
+
+
+@asynccontextmanager
+async def _contained(config: DockerConfig, context: Context, engine: Engine) -> AsyncIterator[Executor]:
     executor = await engine.call(_made, config, context, engine)
     if walls := opened(config):
         context.emit(NoticeGiven(level="info", text=f"executor docker: open in the sandbox: {'; '.join(walls)}", agent=context.agent))
