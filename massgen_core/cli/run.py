@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options by which a run is configured."""
     group = parser.add_argument_group("configuration")
-    group.add_argument("-c", "--config", metavar="FILE", type=Path, help="configuration file (YAML or JSON)")
+    group.add_argument("-c", "--config", metavar="FILE", type=Path, help="configuration file (YAML, JSON or TOML)")
     group.add_argument("--preset", metavar="NAME", help="start from an installed preset")
     group.add_argument(
         "--agent", metavar="NAME=BACKEND[:MODEL]", action="append", default=[], help="an agent instead of the configured ones; repeatable"

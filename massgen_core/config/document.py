@@ -1,4 +1,4 @@
-"""Text to a tree with places: YAML and JSON, read as data and never as objects.
+"""Text to a tree with places: YAML, JSON and TOML, read as data and never as objects.
 
 YAML is read as YAML 1.2 does: only `true` and `false` are booleans, `yes`, `no`, `on` and `off` are text, and so are dates, `12:30` and numbers with
 leading zeros. Keys are always text. Anchors, aliases and the merge key `<<` work; tags other than `!!str` do not.
@@ -54,7 +54,7 @@ _ADVICE = (
 
 
 def read(path: Path, *, name: str = "", comments: bool = False) -> Node:
-    """Read a file, as JSON where its name ends in `.json` or `.jsonc`, as YAML otherwise.
+    """Read a file, as JSON where its name ends in `.json` or `.jsonc`, as TOML where it ends in `.toml`, as YAML otherwise.
 
     Args:
         path: The file.
@@ -82,7 +82,7 @@ def parse(content: str | bytes, source: str, *, comments: bool = False) -> Node:
 
     Args:
         content: Text, or bytes in UTF-8.
-        source: What problems call it; JSON is read where it ends in `.json` or `.jsonc`.
+        source: What problems call it; JSON is read where it ends in `.json` or `.jsonc`, TOML where it ends in `.toml`.
         comments: JSON may hold comments and trailing commas, as it may in `.jsonc`.
 
     Raises:
@@ -93,6 +93,10 @@ def parse(content: str | bytes, source: str, *, comments: bool = False) -> Node:
         from massgen_core.config.json_text import parse_json  # noqa: PLC0415 - it needs this module's limits
 
         return parse_json(text, source, comments=comments or source.endswith(".jsonc"))
+    if source.endswith(".toml"):
+        from massgen_core.config.toml_text import parse_toml  # noqa: PLC0415
+
+        return parse_toml(text, source)
     return _Yaml(text, source).document()
 
 

@@ -11,7 +11,7 @@ from massgen_core.api import App, UsageProblem
 
 __all__ = ["Check"]
 
-_SUFFIXES = (".yaml", ".yml", ".json", ".jsonc")
+_SUFFIXES = (".yaml", ".yml", ".json", ".jsonc", ".toml")
 
 
 class Check:
