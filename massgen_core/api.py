@@ -121,6 +121,7 @@ from massgen_core.events import (
     WinnerChosen,
 )
 from massgen_core.execution import ExecCommand, ExecResult, Executor, Limits, NetworkPolicy, Process
+from massgen_core.faults import FaultRules, Faults, Told, told
 from massgen_core.figures import Figures, ModelFigures
 from massgen_core.fingerprint import canonical_request, fingerprint
 from massgen_core.hookspecs import hookimpl, hookspec
@@ -231,6 +232,8 @@ __all__ = [
     "ExecutorFault",
     "ExecutorSpec",
     "ExecutorUnavailable",
+    "FaultRules",
+    "Faults",
     "Figures",
     "File",
     "Finish",
@@ -320,6 +323,7 @@ __all__ = [
     "Text",
     "TextChunk",
     "TimedOut",
+    "Told",
     "Tool",
     "ToolAnnotations",
     "ToolApproved",
@@ -386,6 +390,7 @@ __all__ = [
     "retry_after",
     "schema_at",
     "structure",
+    "told",
     "without_nulls",
 ]
 

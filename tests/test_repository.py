@@ -37,7 +37,7 @@ FLOORS = (
     {"errors"},
     {"addresses", "beneath", "endpoints", "messages", "rates", "safety", "secrets", "terminal"},
     {"chunks", "codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "prices", "specs"},
-    {"catalogues", "dialects", "figures"},
+    {"catalogues", "dialects", "faults", "figures"},
     {"plain"},
     {"config", "plugins"},
     {"credentials", "reading"},

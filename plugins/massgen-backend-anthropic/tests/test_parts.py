@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from massgen_backend_anthropic.answers import Answer, usage_of
 from massgen_backend_anthropic.catalogue import AS_OF, CATALOGUE
 from massgen_backend_anthropic.config import AnthropicConfig
-from massgen_backend_anthropic.faults import Faults
+from massgen_backend_anthropic.faults import RULES
 from massgen_backend_anthropic.rules import Rules, rules_of
 from massgen_core.api import (
     AuthenticationFailed,
@@ -22,6 +22,7 @@ from massgen_core.api import (
     ConfigProblem,
     ConfigProblems,
     ContextTooLong,
+    Faults,
     ModelMissing,
     Overloaded,
     RateLimited,
@@ -78,7 +79,7 @@ def test_nonsense_breaks_nothing(value: Any) -> None:
     assert isinstance(answer.end()[-1], StopChunk)
 
 
-FAULTS = Faults("example", "env:K", lambda text: text.replace(KEYLIKE, "***"))
+FAULTS = Faults("example", "env:K", lambda text: text.replace(KEYLIKE, "***"), RULES)
 
 
 @pytest.mark.parametrize(

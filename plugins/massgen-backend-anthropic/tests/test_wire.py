@@ -56,7 +56,7 @@ async def test_blocks_of_unknown_kinds_go_back(tmp_path: Path) -> None:
         ("prompt_too_long", ContextTooLong, "does not fit into the context of 'claude-sonnet-5-5'"),
         ("request_too_large", ContextTooLong, "does not fit"),
         ("no_such_model", ModelMissing, "massgen models"),
-        ("no_credit", AuthenticationFailed, "The account behind 'env:K' cannot pay"),
+        ("no_credit", AuthenticationFailed, "The account behind 'env:K' has no credit left"),
     ],
 )
 async def test_refused_calls(name: str, error: type[BackendFault], said: str, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from massgen_backend_chat import sse
 from massgen_backend_chat.answers import Answer, usage_of
+from massgen_backend_chat.backend import FAULTS as FAULT_RULES
 from massgen_backend_chat.catalogue import CATALOGUE
 from massgen_backend_chat.config import ChatConfig
-from massgen_backend_chat.faults import Faults
 from massgen_backend_chat.presets import PRESETS
 from massgen_core.api import (
     AuthenticationFailed,
@@ -22,6 +22,7 @@ from massgen_core.api import (
     ConfigProblem,
     ConfigProblems,
     ContextTooLong,
+    Faults,
     ItemChunk,
     ModelMissing,
     Overloaded,
@@ -160,7 +161,7 @@ def test_nonsense_breaks_nothing(value: Any) -> None:
         assert isinstance(heard(event)[-1], StopChunk)
 
 
-FAULTS = Faults("example", "env:K", lambda text: text.replace(KEYLIKE, "***"))
+FAULTS = Faults("example", "env:K", lambda text: text.replace(KEYLIKE, "***"), FAULT_RULES)
 
 
 @pytest.mark.parametrize(

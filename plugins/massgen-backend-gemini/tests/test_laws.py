@@ -15,7 +15,7 @@ from massgen_backend_gemini.answers import Answer
 from massgen_backend_gemini.backend import _imported
 from massgen_backend_gemini.config import GeminiConfig
 from massgen_backend_gemini.events import Events
-from massgen_backend_gemini.faults import Faults, StreamError
+from massgen_backend_gemini.faults import GeminiFaults, StreamError
 from massgen_backend_gemini.wire import asked_of
 from massgen_core.api import ItemChunk, Message, ModelRequest, Text, TextChunk, Tool, ToolCall, ToolCallChunk, Usage
 
@@ -24,7 +24,7 @@ from google.genai import types  # noqa: E402
 
 TOOL = Tool(name="weather")
 QUESTION = Message.of("user", "Hi")
-FAULTS = Faults("here", "K", str)
+FAULTS = GeminiFaults("here", "K", str)
 
 
 class Body:

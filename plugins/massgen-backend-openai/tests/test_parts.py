@@ -15,7 +15,7 @@ from massgen_backend_openai.answers import Answer, usage_of
 from massgen_backend_openai.backend import open_backend
 from massgen_backend_openai.catalogue import AS_OF, CATALOGUE
 from massgen_backend_openai.config import OpenAIConfig
-from massgen_backend_openai.faults import Faults
+from massgen_backend_openai.faults import RULES
 from massgen_core.api import (
     AuthenticationFailed,
     BackendFault,
@@ -23,6 +23,7 @@ from massgen_core.api import (
     ConfigProblem,
     ConfigProblems,
     ContextTooLong,
+    Faults,
     ItemChunk,
     Message,
     ModelMissing,
@@ -209,7 +210,7 @@ def test_nonsense_breaks_nothing(value: Any) -> None:
         assert isinstance(heard(event)[-1], StopChunk)
 
 
-FAULTS = Faults("example", "env:K", lambda text: text.replace(KEYLIKE, "***"))
+FAULTS = Faults("example", "env:K", lambda text: text.replace(KEYLIKE, "***"), RULES)
 
 
 @pytest.mark.parametrize(

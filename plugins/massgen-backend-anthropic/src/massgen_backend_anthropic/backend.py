@@ -15,10 +15,10 @@ import httpx2
 from massgen_backend_anthropic.answers import FILTERED, PAUSED, Answer
 from massgen_backend_anthropic.clients import open_client
 from massgen_backend_anthropic.config import AnthropicConfig
-from massgen_backend_anthropic.faults import Faults, is_filtered
+from massgen_backend_anthropic.faults import RULES, is_filtered
 from massgen_backend_anthropic.schemas import TOOLS
 from massgen_backend_anthropic.wire import betas_of, body_of
-from massgen_core.api import BackendFault, BadRequest, Chunk, Context, LimitsChunk, ModelRequest, ToolFitter, rate_limits
+from massgen_core.api import BackendFault, BadRequest, Chunk, Context, Faults, LimitsChunk, ModelRequest, ToolFitter, rate_limits
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -42,7 +42,7 @@ async def open_backend(config: AnthropicConfig, context: Context) -> AsyncIterat
     of_client = (config.address, config.reference, config.key_header, config.api_version, *sorted(config.headers.items()))
     of_time = (config.connect_seconds, config.idle_seconds)
     client = await context.share(("massgen-backend-anthropic", of_client, of_time), lambda: open_client(config, key))
-    faults = Faults(urlsplit(config.address).netloc, config.reference, context.redact)
+    faults = Faults(urlsplit(config.address).netloc, config.reference, context.redact, RULES)
     yield AnthropicBackend(config, client, faults, ToolFitter(TOOLS, backend="anthropic", emit=context.emit))
 
 
@@ -157,16 +157,10 @@ class AnthropicBackend:
         answer.finish, answer.is_over = FILTERED, True
 
     def _fault_of(self, error: Exception, model: str) -> BackendFault:
-        from anthropic import APIConnectionError, APIStatusError  # noqa: PLC0415 - see clients
+        from anthropic import AnthropicError  # noqa: PLC0415 - see clients
 
-        if isinstance(error, APIStatusError):
-            return self._faults.of_status(error.status_code, error.response.headers, error.body, model)
-        if isinstance(error, APIConnectionError):
-            return self._faults.of_transport(error.__cause__ or error)
-        if isinstance(error, httpx2.HTTPError | httpx2.StreamError):
-            return self._faults.of_transport(error)
-        if isinstance(error, ValueError):
-            return self._faults.garbled("an event that is no JSON")
+        if isinstance(error, AnthropicError | httpx2.HTTPError | httpx2.StreamError | ValueError):
+            return self._faults.of(error, model)
         raise error
 
 

@@ -15,10 +15,9 @@ import msgspec
 from massgen_backend_chat.answers import Answer
 from massgen_backend_chat.clients import Clients, open_clients
 from massgen_backend_chat.config import ChatConfig
-from massgen_backend_chat.faults import Faults
 from massgen_backend_chat.sse import LIMIT, EventReader, LineTooLong
 from massgen_backend_chat.wire import body_of
-from massgen_core.api import BadRequest, Chunk, Context, Dialect, LimitsChunk, ModelRequest, ToolFitter, rate_limits
+from massgen_core.api import BadRequest, Chunk, Context, Dialect, FaultRules, Faults, LimitsChunk, ModelRequest, ToolFitter, rate_limits
 
 __all__ = ["ChatBackend", "open_backend"]
 
@@ -27,6 +26,7 @@ LIST_BYTES = 16 * 1024 * 1024  # of a list of models
 DRAIN_SECONDS = 0.2
 # Most servers take any JSON Schema, but the protocol's first one, and many after it, want an object without alternatives at the root.
 DIALECT = Dialect(root_unions=False)
+FAULTS = FaultRules(address="Is the base_url right? A path like /v1 may be missing.")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -50,7 +50,7 @@ async def open_backend(config: ChatConfig, context: Context) -> AsyncIterator[Ch
         if not value.isascii() or not value.isprintable():
             raise BadRequest(f"the key of {config.reference!r} holds characters that no header can carry; was something else pasted with it?")
         headers[name] = f"Bearer {value}" if name == "authorization" else value
-    faults = Faults(config.preset or urlsplit(config.address).netloc, config.reference, context.redact)
+    faults = Faults(config.preset or urlsplit(config.address).netloc, config.reference, context.redact, FAULTS)
     yield ChatBackend(config, clients, headers, faults, ToolFitter(DIALECT, backend="chat", emit=context.emit))
 
 
@@ -108,7 +108,7 @@ class ChatBackend:
             yield
         except httpx2.HTTPError as error:
             # Its traceback holds the request, and so the key.
-            fault = self._faults.of_transport(error)
+            fault = self._faults.of(error, "")
         else:
             return
         raise fault from None
@@ -135,7 +135,7 @@ class ChatBackend:
                         await _drain(pieces)
                         break
         except httpx2.HTTPError as error:
-            fault = self._faults.of_transport(error)
+            fault = self._faults.of(error, "")
         except LineTooLong as error:
             fault = self._faults.garbled(f"too much: {error}")
         else:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import attrs
 
-from massgen_backend_gemini.faults import Faults
+from massgen_backend_gemini.faults import GeminiFaults
 from massgen_backend_gemini.wire import Asked
 from massgen_core.api import (
     BadRequest,
@@ -70,7 +70,7 @@ class Answer:
         spent: Tokens that were spent before on the same request.
     """
 
-    def __init__(self, asked: Asked, faults: Faults, spent: Usage) -> None:
+    def __init__(self, asked: Asked, faults: GeminiFaults, spent: Usage) -> None:
         self._asked, self._faults, self._spent = asked, faults, spent
         self._finish, self._model = "", ""
         self._usage: Any = None

@@ -16,7 +16,7 @@ import attrs
 
 from massgen_backend_gemini.answers import Answer
 from massgen_backend_gemini.config import KEYS, GeminiConfig
-from massgen_backend_gemini.faults import Faults
+from massgen_backend_gemini.faults import GeminiFaults
 from massgen_backend_gemini.models import DIALECT
 from massgen_backend_gemini.wire import Asked, asked_of, gathering
 from massgen_core.api import (
@@ -53,7 +53,7 @@ async def open_backend(config: GeminiConfig, context: Context) -> AsyncIterator[
     """
     reference, secret = _secret(config, context)
     where = urlsplit(config.base_url).netloc or ("Vertex AI" if config.is_vertex else "Gemini")
-    faults = Faults(where, repr(reference) if reference else "the application default credentials", context.redact)
+    faults = GeminiFaults(where, reference, context.redact)
     # In a thread: the display goes on while the SDK is imported.
     client = await anyio.to_thread.run_sync(_imported)
     shown = (config.base_url, config.api_version, config.is_vertex, config.project, config.location, reference, *sorted(config.headers.items()))
@@ -110,7 +110,7 @@ def _private(text: str) -> list[str]:
 class GeminiBackend:
     """Speaks with one server by the SDK."""
 
-    def __init__(self, config: GeminiConfig, connection: Connection, faults: Faults, fitter: ToolFitter) -> None:
+    def __init__(self, config: GeminiConfig, connection: Connection, faults: GeminiFaults, fitter: ToolFitter) -> None:
         self._config, self._connection, self._faults, self._fitter = config, connection, faults, fitter
 
     @asynccontextmanager

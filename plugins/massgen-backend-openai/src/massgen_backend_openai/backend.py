@@ -20,10 +20,10 @@ import openai
 from massgen_backend_openai.answers import Answer
 from massgen_backend_openai.clients import open_client
 from massgen_backend_openai.config import OpenAIConfig
-from massgen_backend_openai.faults import BROKEN, Faults
+from massgen_backend_openai.faults import BROKEN, RULES
 from massgen_backend_openai.schemas import Tools
 from massgen_backend_openai.wire import Requests, uploads
-from massgen_core.api import Chunk, ConnectionLost, Context, LimitsChunk, ModelRequest, Overloaded, TextChunk, TimedOut, rate_limits
+from massgen_core.api import Chunk, ConnectionLost, Context, Faults, LimitsChunk, ModelRequest, Overloaded, TextChunk, TimedOut, rate_limits
 
 __all__ = ["OpenAIBackend", "open_backend"]
 
@@ -44,7 +44,7 @@ async def open_backend(config: OpenAIConfig, context: Context) -> AsyncIterator[
         BadRequest: A file to upload cannot be read, or the key cannot be sent.
     """
     client = await open_client(config, context)
-    faults = Faults(urlsplit(config.address).netloc, config.reference, context.redact)
+    faults = Faults(urlsplit(config.address).netloc, config.reference, context.redact, RULES)
     requests = Requests(config, Tools(strict=config.strict_tools, emit=context.emit), await uploads(config))
     yield OpenAIBackend(config, client, requests, faults, context.workspace or context.folder / "openai")
 
