@@ -17,6 +17,8 @@ from massgen_core.contracts import (
     Context,
     CredentialStore,
     Display,
+    Folders,
+    GrantedPath,
     Middleware,
     ModelCall,
     Question,
@@ -120,6 +122,7 @@ from massgen_core.events import (
     VotesCleared,
     WinnerChosen,
 )
+    WorkspaceSnapshotted,
 from massgen_core.execution import ExecCommand, ExecResult, Executor, Limits, NetworkPolicy, Process
 from massgen_core.faults import FaultRules, Faults, Told, told
 from massgen_core.figures import Figures, ModelFigures
@@ -250,6 +253,8 @@ __all__ = [
     "Limits",
     "LimitsChunk",
     "Link",
+    "Folders",
+    "GrantedPath",
     "LinkReport",
     "MassGenError",
     "McpCall",
@@ -371,6 +376,7 @@ __all__ = [
     "config_files",
     "config_rows",
     "config_schema",
+    "WorkspaceSnapshotted",
     "cost_text",
     "credential_stores",
     "describe",

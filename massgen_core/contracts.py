@@ -35,6 +35,8 @@ __all__ = [
     "Context",
     "CredentialStore",
     "Display",
+    "Folders",
+    "GrantedPath",
     "Middleware",
     "ModelCall",
     "Question",
@@ -47,6 +49,32 @@ __all__ = [
 
 
 # What factories are given
+
+
+@attrs.frozen(kw_only=True)
+class GrantedPath:
+    """A folder or file of this machine that agents were given, beside their working folders.
+
+    Attributes:
+        path: Absolute, links resolved.
+        is_writable: Agents may change it; otherwise they may read it only.
+    """
+
+    path: Path
+    is_writable: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Folders:
+    """What an agent may work on; nothing else of this machine is its business.
+
+    Attributes:
+        workspace: Its working folder, absolute, links resolved; it exists.
+        context_paths: What it was given beside it; none lies in another one that can be written to.
+    """
+
+    workspace: Path
+    context_paths: tuple[GrantedPath, ...] = ()
 
 
 class Context(Protocol):
@@ -66,7 +94,14 @@ class Context(Protocol):
 
     @property
     def workspace(self) -> Path | None:
-        """The agent's working folder, where it has one."""
+        """The agent's working folder, which exists; None where the factory is called for the whole run."""
+
+    @property
+    def context_paths(self) -> tuple[GrantedPath, ...]:
+        """What the agent was given beside its working folder; nothing where the factory is called for the whole run."""
+
+    def folders_of(self, agent: str) -> Folders | None:
+        """Return the folders of an agent of the run, for an object that serves several, such as a backend; None where there is no such agent."""
 
     @property
     def trace(self) -> str:

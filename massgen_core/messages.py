@@ -203,6 +203,8 @@ class Tool:
         parameters: A JSON Schema of type object.
         annotations: Claims about its effects; None where its provider makes none.
         source: Where it comes from, for instance `mcp.github`; empty for a strategy's own tools.
+        uses_workspace: It works on files of the agent's working folder or of its context paths: the agent is told of them, and what is in the
+            folder is kept before each call that may change it.
     """
 
     name: str
@@ -210,6 +212,7 @@ class Tool:
     parameters: Mapping[str, Any] = attrs.field(factory=lambda: {"type": "object", "properties": {}})
     annotations: ToolAnnotations | None = None
     source: str = ""
+    uses_workspace: bool = False
 
 
 @attrs.frozen(kw_only=True)

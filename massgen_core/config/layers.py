@@ -12,6 +12,7 @@ import attrs
 
 from massgen_core.config.classes import keys, members, unstructure
 from massgen_core.config.document import parse, read
+from massgen_core.config.folders import locate
 from massgen_core.config.migrate import migrate
 from massgen_core.config.sections import PluginConfig, RunConfig
 from massgen_core.config.structure import in_order
@@ -102,6 +103,7 @@ class Layers:
         self.options(root, given)
         for text in given.sets:
             self.set(root, text)
+        self.locate(root, self.folder)
         if self.problems:
             raise ConfigProblems(in_order(self.problems))
         named(root)
@@ -137,12 +139,26 @@ class Layers:
             raise ConfigProblems([ConfigProblem(str(error), source=str(place))]) from error
         return self.current(graft(spec.document, place))
 
-    def file(self, path: Path, name: str) -> Node:
-        return self.current(read(path, name=name))
+    def file(self, path: Path, name: str, *, is_confined: bool = False) -> Node:
+        was = len(self.warnings)
+        root = self.current(read(path, name=name))
+        # In older formats folders are relative to where the program is started.
+        self.locate(root, self.folder if len(self.warnings) > was else path.parent, is_confined=is_confined)
+        return root
+
+    def locate(self, root: Node, base: Path, *, is_confined: bool = False) -> None:
+        """Make the folders that a layer names absolute."""
+
+        def wrong(message: str, path: KeyPath) -> None:
+            place = root.at(path)
+            where = {"source": place.source, "line": place.line, "column": place.column}
+            self.problems.append(ConfigProblem(message, path=show_path(path), **where))  # type: ignore[arg-type]
+
+        locate(root, base, wrong, is_confined=is_confined)
 
     def project(self, path: Path) -> Node:
         """Read the file of a project. Whoever wrote it may be a stranger, so it cannot give itself permissions."""
-        root = self.file(path, PROJECT_FILE)
+        root = self.file(path, PROJECT_FILE, is_confined=True)
         for found, node in root.walk():
             if found[-2:] == ("permissions", "allow"):
                 message = (

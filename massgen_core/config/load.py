@@ -12,6 +12,7 @@ import attrs
 
 from massgen_core.config.classes import LISTS, MAPPINGS, default_of, keys, members
 from massgen_core.config.expand import expand
+from massgen_core.config.folders import check
 from massgen_core.config.layers import Given, Layers, declared
 from massgen_core.config.sections import PluginConfig, PluginsConfig, RunConfig
 from massgen_core.config.structure import in_order, nearest, options_class, plugin_options, structure
@@ -90,9 +91,9 @@ def load(
     if "agents" not in root.value:
         raise ConfigProblems([_nothing(plugins, root, file)])
     plugins = _narrowed(plugins, root)
-    check = _Check(plugins, root)
-    config = check.config(environment)
-    document = check.filled(RunConfig, root.plain())
+    checks = _Check(plugins, root)
+    config = checks.config(environment)
+    document = checks.filled(RunConfig, root.plain())
     return Loaded(
         config=config,
         document=document,
@@ -141,6 +142,8 @@ class _Check:
             raise ConfigProblems(in_order(self.problems))
         return config
 
+        if config is not None:
+            check(config, environment, self.wrong)
     def expanded(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """Return the plain data with the environment's values in the options of plugins and providers."""
         data: dict[str, Any] = self.root.plain()

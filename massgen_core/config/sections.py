@@ -10,7 +10,7 @@ import attrs
 from massgen_core.messages import Effort, Sampling
 from massgen_core.prices import Price
 
-__all__ = ["BUILT_IN", "AgentConfig", "LimitsConfig", "PermissionsConfig", "PluginConfig", "PluginsConfig", "RunConfig"]
+__all__ = ["BUILT_IN", "AgentConfig", "ContextPath", "LimitsConfig", "PermissionsConfig", "PluginConfig", "PluginsConfig", "RunConfig"]
 
 
 # What the kernel brings itself, without options: kind and name.
@@ -53,6 +53,14 @@ class PermissionsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ContextPath:
+    """A folder or file that agents get to see, beside their working folders."""
+
+    path: str = _help("the folder or file, relative to this file; it must exist")
+    permission: Literal["read", "write"] = _help("what agents may do with it", default="read")
+
+
+@attrs.frozen(kw_only=True)
 class PluginsConfig:
     """Which installed plugins may be used: distributions, or `kind.name`. Blocking is stronger than allowing."""
 
@@ -73,6 +81,9 @@ class AgentConfig:
     toolsets: tuple[PluginConfig, ...] = _help("tools of this agent, beside those of all agents", kind="toolset", default=())
     permissions: PermissionsConfig = _help("tool permissions of this agent, joined with those of all agents", default=PermissionsConfig())
     limits: LimitsConfig = _help("what this agent may use", default=LimitsConfig())
+    workspace: str = _help("its working folder, relative to this file, made where it is missing; empty: one of the run's own", default="")
+    shares_workspace: bool = _help("other agents that say so, too, may work in the same folder", default=False)
+    context_paths: tuple[ContextPath, ...] = _help("what this agent gets to see, beside what all agents get", default=())
     options: Mapping[str, Any] = _help("provider options that go into each request as they are", factory=dict)
 
 
@@ -90,6 +101,10 @@ class RunConfig:
     sinks: tuple[PluginConfig, ...] = _help("readers of the run's events", kind="sink", default=())
     display: PluginConfig | None = _help("live interface; unset: terminal where it is installed, else plain", kind="display", default=None)
     limits: LimitsConfig = _help("what the run may use", default=LimitsConfig())
+    context_paths: tuple[ContextPath, ...] = _help("folders and files that all agents get to see, beside their working folders", default=())
+    workspaces: PluginConfig | None = _help(
+        "who keeps what was in working folders before calls that may change it; unset: files, where it is installed", kind="workspace", default=None
+    )
     prices: Mapping[str, Price] = _help(
         "of models, by `backend/model` or `model`, where `*` stands for anything; before those of the backends' own lists", factory=dict
     )

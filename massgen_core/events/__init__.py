@@ -29,6 +29,7 @@ from massgen_core.events.calls import (
     ToolJudged,
     ToolReduced,
     ToolReturned,
+    WorkspaceSnapshotted,
 )
 from massgen_core.events.run import (
     DecisionMade,
@@ -100,4 +101,5 @@ __all__ = [
     "VoteRejected",
     "VotesCleared",
     "WinnerChosen",
+    "WorkspaceSnapshotted",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "ToolJudged",
     "ToolReduced",
     "ToolReturned",
+    "WorkspaceSnapshotted",
 ]
 
 
@@ -176,3 +177,22 @@ class ToolReturned(Event):
     result: ToolResult
     seconds: float = 0.0
     stored: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class WorkspaceSnapshotted(Event):
+    """What was in an agent's working folder was kept, before a call that may change it.
+
+    Attributes:
+        snapshot: Its id; the same as before where nothing had changed.
+        path: The folder.
+    """
+
+    type: ClassVar[str] = "workspace.snapshotted"
+    agent: str
+    turn: int
+    call: str
+    tool: str
+    snapshot: str
+    path: str
+    seconds: float = 0.0

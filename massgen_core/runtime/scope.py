@@ -14,7 +14,7 @@ import attrs
 
 from massgen_core.config.sections import AgentConfig, PluginConfig, RunConfig
 from massgen_core.config.structure import plugin_options
-from massgen_core.contracts import Middleware, Question
+from massgen_core.contracts import Folders, GrantedPath, Middleware, Question
 from massgen_core.credentials import Credentials
 from massgen_core.errors import MassGenError, PluginBroken
 from massgen_core.events import Event, NoticeGiven
@@ -22,6 +22,7 @@ from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.plugins.manager import Plugins
 from massgen_core.runtime.calling import Agent
 from massgen_core.runtime.emitter import Emitter
+from massgen_core.runtime.folders import AgentFolders
 from massgen_core.runtime.pricing import Pricing
 from massgen_core.runtime.sampling import sample
 from massgen_core.runtime.toolbox import Toolbox
@@ -44,6 +45,7 @@ class Scope:
         trace: W3C trace id of the run.
         samplers: Call an agent's model, by the agent's name; they are there once the agents are.
         middlewares: By what they are around, outermost first.
+        folders: Of the agents; None outside of a run.
     """
 
     plugins: Plugins
@@ -58,6 +60,7 @@ class Scope:
     has_started: bool = False
     samplers: dict[str, Callable[[ModelRequest], Awaitable[ModelAnswer]]] = attrs.field(factory=dict)
     middlewares: Mapping[str, Sequence[Middleware]] = attrs.field(factory=dict)
+    folders: AgentFolders | None = None
     _shared: dict[object, Any] = attrs.field(factory=dict)
     _locks: dict[object, anyio.Lock] = attrs.field(factory=dict)
     _credentials: Credentials = attrs.field(init=False)
@@ -127,7 +130,19 @@ class RunContext:
 
     scope: Scope
     agent: str = ""
-    workspace: Path | None = None
+
+    @property
+    def workspace(self) -> Path | None:
+        folders = self.folders_of(self.agent)
+        return folders.workspace if folders else None
+
+    @property
+    def context_paths(self) -> tuple[GrantedPath, ...]:
+        folders = self.folders_of(self.agent)
+        return folders.context_paths if folders else ()
+
+    def folders_of(self, agent: str) -> Folders | None:
+        return self.scope.folders.of(agent) if self.scope.folders else None
 
     @property
     def run(self) -> str:
@@ -231,6 +246,7 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
     Raises:
         MassGenError: A plugin is missing, broken or wrongly configured; two tools of one agent share a name.
     """
+    scope.folders = AgentFolders(config, scope.folder)
     classifiers = {
         section.type: await scope.open("classifier", section.type, section.options, path=f"classifiers[{index}]")
         for index, section in enumerate(config.classifiers)

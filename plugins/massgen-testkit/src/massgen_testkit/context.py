@@ -12,7 +12,19 @@ import anyio
 import anyio.abc
 import attrs
 
-from massgen_core.api import Event, MassGenError, Middleware, ModelAnswer, ModelRequest, Question, Redactor, Secret, SecretMissing
+from massgen_core.api import (
+    Event,
+    Folders,
+    GrantedPath,
+    MassGenError,
+    Middleware,
+    ModelAnswer,
+    ModelRequest,
+    Question,
+    Redactor,
+    Secret,
+    SecretMissing,
+)
 from massgen_core.config.structure import structure
 from massgen_core.plugins.manager import Plugins
 from massgen_testkit.records import Records
@@ -38,6 +50,7 @@ class PlainContext:
     run: str = "run-1"
     agent: str = "a"
     workspace: Path | None = None
+    context_paths: tuple[GrantedPath, ...] = ()
     secrets: Mapping[str, str] = attrs.field(factory=dict)
     records: Records = attrs.field(factory=Records)
     objects: Mapping[tuple[str, str], Any] = attrs.field(factory=dict)
@@ -51,6 +64,11 @@ class PlainContext:
     _stack: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False)
     _redactor: Redactor = attrs.field(factory=Redactor, init=False)
     _shared: dict[object, Any] = attrs.field(factory=dict, init=False)
+
+    def folders_of(self, agent: str) -> Folders | None:
+        if self.workspace is None or agent != self.agent:
+            return None
+        return Folders(workspace=self.workspace, context_paths=self.context_paths)
 
     def emit(self, *events: Event, span: str = "", parent: str = "") -> None:
         self.records.emit(*events, span=span, parent=parent)
