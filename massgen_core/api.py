@@ -121,8 +121,8 @@ from massgen_core.events import (
     VoteRejected,
     VotesCleared,
     WinnerChosen,
-)
     WorkspaceSnapshotted,
+)
 from massgen_core.execution import ExecCommand, ExecResult, Executor, Limits, NetworkPolicy, Process
 from massgen_core.faults import FaultRules, Faults, Told, told
 from massgen_core.figures import Figures, ModelFigures
@@ -240,6 +240,8 @@ __all__ = [
     "Figures",
     "File",
     "Finish",
+    "Folders",
+    "GrantedPath",
     "Image",
     "ImageMissing",
     "Inject",
@@ -253,8 +255,6 @@ __all__ = [
     "Limits",
     "LimitsChunk",
     "Link",
-    "Folders",
-    "GrantedPath",
     "LinkReport",
     "MassGenError",
     "McpCall",
@@ -363,6 +363,7 @@ __all__ = [
     "VotesCleared",
     "WinnerChosen",
     "Workspace",
+    "WorkspaceSnapshotted",
     "WorkspaceSpec",
     "WritableStore",
     "address_refusal",
@@ -376,7 +377,6 @@ __all__ = [
     "config_files",
     "config_rows",
     "config_schema",
-    "WorkspaceSnapshotted",
     "cost_text",
     "credential_stores",
     "describe",

@@ -138,12 +138,12 @@ class _Check:
             if plugin and PluginConfig in members(kind):
                 self.plugin(plugin, _at(data, path), path)
         self.names(data.get("agents"))
+        if config is not None:
+            check(config, environment, self.wrong)
         if self.problems or config is None:
             raise ConfigProblems(in_order(self.problems))
         return config
 
-        if config is not None:
-            check(config, environment, self.wrong)
     def expanded(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """Return the plain data with the environment's values in the options of plugins and providers."""
         data: dict[str, Any] = self.root.plain()
