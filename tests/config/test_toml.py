@@ -29,7 +29,7 @@ def written(value: Any, draw: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key_of(name)} = {written(inner, draw)}" for name, inner in value.items()) + " }"
     if isinstance(value, list):
-        between = draw(st.sampled_from([", ", " ,\n  ", ", # ] }\n"]))
+        between: str = draw(st.sampled_from([", ", " ,\n  ", ", # ] }\n"]))
         return "[ " + between.join(written(inner, draw) for inner in value) + " ]"
     if isinstance(value, str) and "'" not in value and draw(st.booleans()):
         return f"'''\n{value}'''" if "\n" in value or draw(st.booleans()) else f"'{value}'"

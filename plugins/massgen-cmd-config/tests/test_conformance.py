@@ -9,13 +9,14 @@ from massgen_testkit import CommandSuite
 GOOD = "version: 1\nagents: [scripted]\n".replace("[scripted]", "[{backend: scripted}]")
 OLD = "agents:\n  - id: al\n    backend: {type: lmstudio}\n"
 BAD = "version: 1\nagents: 5\n"
+NEWER = "version: 99\nagents: []\n"
 
 
 ALONE: dict[str, str] = {"example": "no configuration is sound without a backend, and none is installed beside this plugin"}
 
 
 class _Config(CommandSuite):
-    files: ClassVar[dict[str, str]] = {"massgen.yaml": GOOD, "old.yaml": OLD, "bad.yaml": BAD}
+    files: ClassVar[dict[str, str]] = {"massgen.yaml": GOOD, "old.yaml": OLD, "bad.yaml": BAD, "newer.yaml": NEWER}
 
 
 class TestCheck(_Config):
@@ -26,12 +27,28 @@ class TestCheck(_Config):
     mistakes = (("missing.yaml",), ("--format", "xml"), ("bad.yaml",))
 
 
+class TestDiff(_Config):
+    """What every command must do."""
+
+    name = "config.diff"
+    example = ("massgen.yaml", "massgen.yaml")
+    mistakes = (("massgen.yaml",), ("massgen.yaml", "missing.yaml"), ("massgen.yaml", "bad.yaml"), ("massgen.yaml", "newer.yaml"))
+
+
 class TestExplain(_Config):
     """What every command must do."""
 
     name = "config.explain"
     example = ("agents[0].sampling.top_p",)
     mistakes = (("agents[0].samplng",), ("backend.nobody",))
+
+
+class TestExport(_Config):
+    """What every command must do."""
+
+    name = "config.export"
+    example = ("massgen.yaml", "--format", "toml")
+    mistakes = (("missing.yaml",), ("newer.yaml",), ("massgen.yaml", "-o", "massgen.yaml"), ("massgen.yaml", "--preset", "default"))
 
 
 class TestFix(_Config):

@@ -10,7 +10,7 @@ import attrs
 
 from massgen_core.api import MassGenError
 
-__all__ = ["Written", "read_text", "write"]
+__all__ = ["Written", "create", "read_text", "write"]
 
 
 @attrs.frozen
@@ -32,6 +32,19 @@ def read_text(path: Path) -> str:
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise MassGenError(f"{path} cannot be read: {error}") from error
+
+
+def create(path: Path, text: str) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        MassGenError: It is there, or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise MassGenError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def write(path: Path, text: str) -> Written:

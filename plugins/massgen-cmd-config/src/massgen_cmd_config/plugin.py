@@ -12,7 +12,9 @@ def massgen_commands() -> list[CommandSpec]:
     """Provide the commands of the group `config`."""
     return [
         CommandSpec(name="config.check", summary="find every mistake, with its line and what to write", factory="massgen_cmd_config.check:Check"),
+        CommandSpec(name="config.diff", summary="say what two configurations say differently", factory="massgen_cmd_config.diff:Diff"),
         CommandSpec(name="config.explain", summary="say what a key takes, and what it is set to here", factory="massgen_cmd_config.explain:Explain"),
+        CommandSpec(name="config.export", summary="write a configuration as YAML, JSON or TOML", factory="massgen_cmd_config.export:Export"),
         CommandSpec(name="config.fix", summary="mend the mistakes that can be mended in one way only", factory="massgen_cmd_config.fix:Fix"),
         CommandSpec(name="config.migrate", summary="rewrite a file of an older format in today's", factory="massgen_cmd_config.migrate:Migrate"),
         CommandSpec(name="config.new", summary="write a configuration by questions", factory="massgen_cmd_config.new:New"),
