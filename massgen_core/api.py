@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from massgen_core.addresses import address_refusal
 from massgen_core.beneath import open_beneath
-from massgen_core.catalogues import Catalogue, ModelInfo, RemoteCatalogue, base_name, listed_price
+from massgen_core.catalogues import Catalogue, ModelInfo, RemoteCatalogue, base_name, listed_model, listed_price
 from massgen_core.chunks import Chunk, ItemChunk, LimitsChunk, ReasoningChunk, StopChunk, TextChunk, ToolCallChunk, UsageChunk
 from massgen_core.contracts import (
     App,
@@ -387,6 +387,7 @@ __all__ = [
     "is_reference",
     "is_sound",
     "join",
+    "listed_model",
     "listed_price",
     "load_config",
     "open_beneath",

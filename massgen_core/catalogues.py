@@ -14,7 +14,7 @@ from massgen_core.prices import Price
 if TYPE_CHECKING:
     from massgen_core.contracts import Context
 
-__all__ = ["Catalogue", "ModelInfo", "RemoteCatalogue", "base_name", "listed_price"]
+__all__ = ["Catalogue", "ModelInfo", "RemoteCatalogue", "base_name", "listed_model", "listed_price"]
 
 _FREE = Price(input=0.0, output=0.0)
 # What providers put behind a model's name for one build of it: a date, a number of a few digits, "latest".
@@ -77,12 +77,12 @@ def base_name(model: str) -> str:
     return _BUILD.sub("", name)
 
 
-def listed_price(models: Iterable[ModelInfo], options: Mapping[str, Any], model: str) -> Price | None:
-    """Return a model's price in a catalogue: of its exact name, else of another build of it; None where it has none.
+def listed_model(models: Iterable[ModelInfo], options: Mapping[str, Any], model: str) -> ModelInfo | None:
+    """Return a model of a catalogue: the one of its exact name, else another build of it; None where there is none.
 
     Args:
         models: The catalogue.
-        options: The options of the backend, since a model may have another price with each provider that a backend reaches.
+        options: The options of the backend, since a model may be another one with each provider that a backend reaches.
         model: As the provider names it.
     """
     here = [one for one in models if all(options.get(key) == value for key, value in one.options.items())]
@@ -90,5 +90,11 @@ def listed_price(models: Iterable[ModelInfo], options: Mapping[str, Any], model:
         wanted = form(model)
         for one in here:
             if form(one.name) == wanted:
-                return one.price or (_FREE if one.is_local else None)
+                return one
     return None
+
+
+def listed_price(models: Iterable[ModelInfo], options: Mapping[str, Any], model: str) -> Price | None:
+    """Return a model's price in a catalogue, as `listed_model` finds it; None where it has none."""
+    found = listed_model(models, options, model)
+    return None if found is None else found.price or (_FREE if found.is_local else None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -15,9 +15,6 @@ from massgen_backend_chat.backend import open_backend
 from massgen_backend_chat.catalogue import CATALOGUE, listed_models
 from massgen_backend_chat.config import ChatConfig
 from massgen_core.api import (
-    AuthenticationFailed,
-    ConfigProblems,
-    ConnectionLost,
     LimitsChunk,
     Message,
     ModelInfo,
@@ -29,9 +26,9 @@ from massgen_core.api import (
     ToolReduced,
     listed_price,
 )
-from massgen_testkit import PlainContext
+from massgen_testkit import ListingSuite, PlainContext
 from massgen_testkit.protocols.chat import WIRE_FAULTS
-from massgen_testkit.provider import Play, refused, serving
+from massgen_testkit.provider import Play, serving
 
 pytestmark = pytest.mark.anyio
 KEY = "sk-test-0a1b2c3d4e5f6071"
@@ -42,54 +39,30 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def answer(data: Any) -> Play:
-    return Play(media_type="application/json", pieces=(json.dumps(data).encode(),))
+class TestListing(ListingSuite):
+    """GET /models is asked; names, contexts and prices are taken where the server tells them."""
 
-
-async def asked(folder: Path, play: Play, **options: Any) -> list[ModelInfo]:
-    with anyio.fail_after(20):
-        async with serving(play) as provider, PlainContext(folder=folder, secrets={"env:K": KEY}) as context:
-            found = await CATALOGUE.remote({"base_url": f"{provider.url}/v1", "key": "env:K", **options}, context)
-            (request,) = provider.asked
-            assert request.path == "/v1/models"
-            assert request.headers["authorization"] == f"Bearer {KEY}"
-            return list(found)
-
-
-async def test_a_server_lists_its_models(tmp_path: Path) -> None:
-    """GET /models is asked with the key; names, contexts and prices are taken where the server tells them."""
-    models = [
-        {"id": "b", "context_length": 4096, "pricing": {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003"}},
-        {"id": "a\u001b[2J", "owned_by": "acme", "max_model_len": 1024},
-        {"id": "c", "pricing": {"input": 0.88, "output": 0.9}},
-        {"object": "nothing"},
-        "junk",
-    ]
-
-    assert await asked(tmp_path, answer({"object": "list", "data": models}), preset="groq") == [
+    name = "chat"
+    options: ClassVar[Mapping[str, Any]] = {"key": "env:K", "preset": "groq"}
+    address = ("base_url", "/v1")
+    paths = ("/v1/models",)
+    pages = (
+        {
+            "object": "list",
+            "data": [
+                {"id": "b", "context_length": 4096, "pricing": {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003"}},
+                {"id": "a\u001b[2J", "owned_by": "acme", "max_model_len": 1024},
+                {"id": "c", "pricing": {"input": 0.88, "output": 0.9}},
+                {"object": "nothing"},
+                "junk",
+            ],
+        },
+    )
+    listed = (
         ModelInfo(name="a", summary="acme", context=1024, options={"preset": "groq"}),
         ModelInfo(name="b", context=4096, price=Price(input=3, output=15, cached=0.3), options={"preset": "groq"}),
         ModelInfo(name="c", price=Price(input=0.88, output=0.9), options={"preset": "groq"}),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("play", "options", "error", "words"),
-    [
-        (refused(401, f"bad key {KEY}"), {}, AuthenticationFailed, "Check the key of 'env:K'"),
-        (Play(media_type="text/html", pieces=(b"<html>",)), {}, ConnectionLost, "a list of models that is no JSON"),
-        (answer({}), {"preset": "grok4"}, ConfigProblems, "no preset 'grok4'"),
-    ],
-    ids=["key", "page", "options"],
-)
-async def test_faults_are_those_of_calls(play: Play, options: dict[str, str], error: type[Exception], words: str, tmp_path: Path) -> None:
-    """A refused key, a page that is no list, and options that are wrong are told as for a call, without the key."""
-    with anyio.fail_after(20):
-        async with serving(play) as provider, PlainContext(folder=tmp_path, secrets={"env:K": KEY}) as context:
-            with pytest.raises(error, match=words) as caught:
-                await CATALOGUE.remote({"base_url": f"{provider.url}/v1", "key": "env:K", **options}, context)
-
-    assert KEY not in str(caught.value)
+    )
 
 
 JSON = st.recursive(

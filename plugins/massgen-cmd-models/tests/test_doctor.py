@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from massgen_cmd_models.doctor import Doctor
+from massgen_core.api import UsageProblem
 from massgen_core.cli.app import ConsoleApp
 from massgen_core.plugins.manager import Plugins
 
 HOOK = """
 import attrs
-from massgen_core.api import BackendSpec, Capabilities, hookimpl
+from massgen_core.api import BackendSpec, Capabilities, StrategySpec, hookimpl
 
 @attrs.frozen(kw_only=True)
 class Config:
@@ -28,6 +29,10 @@ class Config:
 def massgen_backends():
     can = Capabilities(tools={tools})
     return [BackendSpec(name="acme", factory="{package}.shop:Shop", config=Config, capabilities=can, catalogue={catalogue!r})]
+
+@hookimpl
+def massgen_strategies():
+    return [StrategySpec(name="consensus", factory="{package}.shop:Shop")]
 """
 SHOP = """
 from contextlib import asynccontextmanager
@@ -83,7 +88,7 @@ def doctor(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("SHOP_KEY", "sk-0a1b2c3d4e5f60718293")
 
-    def examine(*arguments: str, tools: bool = True, has_catalogue: bool = True, shop: str = SHOP) -> tuple[int, list[str]]:
+    def examine(*arguments: str, tools: bool = True, has_catalogue: bool = True, shop: str = SHOP, is_unnamed: bool = False) -> tuple[int, list[str]]:
         package = f"massgen_backend_acme_{len(sys.modules)}"
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("")
@@ -92,7 +97,9 @@ def doctor(
         (tmp_path / package / "shop.py").write_text(shop)
         parser, command = argparse.ArgumentParser(), Doctor()
         command.configure(parser)
-        code = command.run(parser.parse_args(["acme", *arguments]), ConsoleApp(kernel_without_discovery(f"{package}.plugin")))
+        code = command.run(
+            parser.parse_args([*([] if is_unnamed else ["acme"]), *arguments]), ConsoleApp(kernel_without_discovery(f"{package}.plugin"))
+        )
         told = capsys.readouterr().out
         assert "sk-0a1b" not in told
         return code, [line.strip() for line in told.splitlines()]
@@ -185,3 +192,48 @@ def test_json_is_for_programs(doctor: Callable[..., tuple[int, list[str]]]) -> N
 
     assert code == 0
     assert [check["what"] for check in json.loads("\n".join(lines))] == list(_ALL)
+
+
+PANEL = """
+version: 1
+agents:
+  - {name: ann, model: m, backend: {type: acme, key: "env:SHOP_KEY"}}
+  - {name: bob, model: n, backend: {type: acme, key: "env:NOWHERE_KEY"}}
+"""
+
+
+def test_an_agent_of_a_configuration(doctor: Callable[..., tuple[int, list[str]]], tmp_path: Path) -> None:
+    """Backend, model and options come from an agent; what the command line says goes before it."""
+    file = tmp_path / "panel.yaml"
+    file.write_text(PANEL)
+
+    for arguments, is_unnamed in ((("--agent", "ann"), True), (("--agent", "ann"), False), (("--agent", "bob", "--set", "key=env:SHOP_KEY"), True)):
+        code, lines = doctor("--config", str(file), "--yes", *arguments, is_unnamed=is_unnamed)
+        assert code == 0
+        assert lines[0] == "acme:"
+    code, lines = doctor("--config", str(file), "--agent", "bob", is_unnamed=True)
+    assert code == 1
+    assert any(line.startswith("FAILED  key: ") for line in lines)
+    assert (
+        "FAILED  server: it answers, and its 2 models are without 'x'"
+        in doctor("--config", str(file), "--agent", "ann", "--model", "x", "--no-call", is_unnamed=True)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_unnamed", "message"),
+    [
+        ((), True, "no backend is named"),
+        (("--config", "FILE"), True, "several agents could be meant: ann, bob; choose one with --agent"),
+        (("--config", "FILE", "--agent", "eve"), True, "no agent 'eve'; it has: ann, bob"),
+    ],
+)
+def test_agents_that_are_not_plain(
+    arguments: tuple[str, ...], is_unnamed: bool, message: str, doctor: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    """Where nobody, several or an unknown agent is meant, a person is told which there are."""
+    file = tmp_path / "panel.yaml"
+    file.write_text(PANEL)
+
+    with pytest.raises(UsageProblem, match=message):
+        doctor(*(str(file) if one == "FILE" else one for one in arguments), is_unnamed=is_unnamed)

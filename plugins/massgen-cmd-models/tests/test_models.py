@@ -203,7 +203,7 @@ class Shop:
         ]
 
     async def remote(self, options, context):
-        return [ModelInfo(name=f"{key}={value}") for key, value in options.items()]
+        return [ModelInfo(name=f"{key}={value}") for key, value in options.items()] or [ModelInfo(name="new"), ModelInfo(name="big-2026-03-01")]
 
 SHOP = Shop()
 """
@@ -235,10 +235,13 @@ def test_json(app: Callable[..., ConsoleApp], capsys: pytest.CaptureFixture[str]
 
 
 def test_a_server_is_asked(app: Callable[..., ConsoleApp], capsys: pytest.CaptureFixture[str]) -> None:
-    """With --remote the catalogue asks its server, with the options of the command line; one that cannot says so."""
+    """With --remote the catalogue asks its server, and its list is completed with what is known; one that cannot says so."""
     program = app(acme=PRICED, zoo={"one": 1})
     assert run(program, "acme", "--remote", "--set", "preset=x", "--set", "query.v=1") == 0
     assert capsys.readouterr().out.splitlines()[1:] == ["  MODEL", "  preset=x", "  query={'v': 1}"]
+
+    assert run(program, "acme", "--remote") == 0
+    assert capsys.readouterr().out.splitlines()[2:4] == ["  new", "  big-2026-03-01  200,000            1.25 / 10.00"]
 
     for mistaken, message in (
         (("zoo", "--remote"), "cannot ask a server"),

@@ -27,6 +27,8 @@ __all__ = ["AnthropicBackend", "open_backend"]
 
 PAUSES = 10  # calls for one answer, after which it counts as cut off
 DRAIN_SECONDS = 0.2
+LIST_SECONDS = 30.0
+PAGES = 20  # of a list of models
 
 
 @asynccontextmanager
@@ -78,6 +80,32 @@ class AnthropicBackend:
             fault = self._fault_of(error, request.model)
         else:
             return counted.input_tokens
+        raise fault from None
+
+    async def listed(self) -> list[Mapping[str, Any]]:
+        """Ask the server which models it has, the newest first.
+
+        Raises:
+            BackendFault: One of its subclasses.
+        """
+        found: list[Mapping[str, Any]] = []
+        after: dict[str, Any] = {}
+        try:
+            for _ in range(PAGES):
+                options: Any = {"params": {"limit": 1000, **after}, "timeout": LIST_SECONDS}
+                page: Any = await self._client.get("/v1/models", cast_to=object, options=options)
+                if not isinstance(page, Mapping) or not isinstance(listed := page.get("data"), list):
+                    raise ValueError
+                found += [one for one in listed if isinstance(one, Mapping) and isinstance(one.get("id"), str) and one["id"]]
+                if not page.get("has_more") or not isinstance(last := page.get("last_id"), str):
+                    break
+                after = {"after_id": last}
+        except ValueError:
+            fault = self._faults.garbled("something that is no list of models")
+        except Exception as error:
+            fault = self._fault_of(error, "")
+        else:
+            return found
         raise fault from None
 
     async def _body(self, request: ModelRequest) -> dict[str, Any]:

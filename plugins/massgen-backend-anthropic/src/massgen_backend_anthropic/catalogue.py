@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from massgen_core.api import ModelInfo, ModelMissing, Price
+from massgen_backend_anthropic.config import AnthropicConfig
+from massgen_core.api import Context, ModelInfo, ModelMissing, Price, clean_line, structure
 
 __all__ = ["AS_OF", "CATALOGUE", "AnthropicCatalogue"]
 
@@ -45,6 +47,21 @@ class AnthropicCatalogue:
                 price=Price(input=input_, cached=cached, written=input_ * 1.25, output=output, as_of=AS_OF),
             )
             for name, (context, input_, cached, output, summary) in _MODELS.items()
+        ]
+
+    async def remote(self, options: Mapping[str, Any], context: Context) -> Sequence[ModelInfo]:
+        """Ask the server that the options name which models it has."""
+        from massgen_backend_anthropic.backend import open_backend  # noqa: PLC0415 - listing without a server needs no SDK
+
+        async with open_backend(structure(AnthropicConfig, options, path="backend anthropic"), context) as backend:
+            listed = await backend.listed()
+        return [
+            ModelInfo(
+                name=clean_line(one["id"]),
+                summary=clean_line(", ".join(str(one[name]) for name in ("display_name", "lifecycle") if one.get(name) not in (None, "active")), 100),
+                context=one["max_input_tokens"] if isinstance(one.get("max_input_tokens"), int) else 0,
+            )
+            for one in listed
         ]
 
     def pull(self, name: str, progress: Callable[[str, int, int], None]) -> Path:

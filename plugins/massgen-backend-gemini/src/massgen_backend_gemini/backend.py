@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GeminiBackend", "open_backend"]
 
+LIST_SECONDS = 30.0
+
 
 @asynccontextmanager
 async def open_backend(config: GeminiConfig, context: Context) -> AsyncIterator[GeminiBackend]:
@@ -123,6 +125,20 @@ class GeminiBackend:
         async with aclosing(call), aclosing(self._started(asked, call)) as chunks:
             # The SDK sends nothing before its stream is read.
             yield _Led(await anext(chunks), chunks)
+
+    async def listed(self) -> list[tuple[str, str, int]]:
+        """Ask the server which models it has; return names, what they are, and tokens of context.
+
+        Raises:
+            BackendFault: One of its subclasses.
+        """
+        call = self._connection.call(self._config.connect_seconds, LIST_SECONDS)
+        async with aclosing(call):
+            try:
+                return await self._connection.listed(call)
+            except Exception as error:
+                fault = self._faults.of(error, "")
+        raise fault from None
 
     def _started(self, asked: Asked, call: Open) -> AsyncGenerator[Chunk, None]:
         return self._gathered(asked, call) if asked.gathers else self._answer(asked, call, Usage())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from massgen_core.api import ModelInfo, ModelMissing, Price
+from massgen_backend_gemini.config import GeminiConfig
+from massgen_core.api import Context, ModelInfo, ModelMissing, Price, clean_line, structure
 
 __all__ = ["AS_OF", "CATALOGUE", "GeminiCatalogue"]
 
@@ -42,6 +44,14 @@ class GeminiCatalogue:
             ModelInfo(name=name, summary=_NOTES.get(name, ""), context=CONTEXT, price=Price(input=given, output=made, cached=cached, as_of=AS_OF))
             for name, (given, made, cached) in _PRICES.items()
         ]
+
+    async def remote(self, options: Mapping[str, Any], context: Context) -> Sequence[ModelInfo]:
+        """Ask the server that the options name which models it has."""
+        from massgen_backend_gemini.backend import open_backend  # noqa: PLC0415 - listing without a server needs no SDK
+
+        async with open_backend(structure(GeminiConfig, options, path="backend gemini"), context) as backend:
+            listed = await backend.listed()
+        return [ModelInfo(name=clean_line(name), summary=clean_line(summary, 100), context=size) for name, summary, size in listed]
 
     def pull(self, name: str, progress: Callable[[str, int, int], None]) -> Path:
         """Refuse: these models stay where they are.

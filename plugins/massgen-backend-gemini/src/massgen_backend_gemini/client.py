@@ -141,6 +141,20 @@ class Connection:
                     _CALL.reset(token)
                 yield event
 
+    async def listed(self, call: Open) -> list[tuple[str, str, int]]:
+        """Return the models that can answer: name, what it is, and tokens of context."""
+        token = _CALL.set(call)
+        try:
+            pages = await self._client.aio.models.list(config=types.ListModelsConfig(page_size=1000, query_base=True))
+            found = [model async for model in pages]
+        finally:
+            _CALL.reset(token)
+        return [
+            ((model.name or "").rpartition("/")[2], model.display_name or "", model.input_token_limit or 0)
+            for model in found
+            if model.name and (not model.supported_actions or "generateContent" in model.supported_actions)
+        ]
+
 
 @asynccontextmanager
 async def open_connection(config: GeminiConfig, secret: str, hide: Callable[[Secret], None]) -> AsyncIterator[Connection]:

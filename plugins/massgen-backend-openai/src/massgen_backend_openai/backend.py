@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,25 @@ from massgen_backend_openai.config import OpenAIConfig
 from massgen_backend_openai.faults import BROKEN, RULES
 from massgen_backend_openai.schemas import Tools
 from massgen_backend_openai.wire import Requests, uploads
-from massgen_core.api import Chunk, ConnectionLost, Context, Faults, LimitsChunk, ModelRequest, Overloaded, TextChunk, TimedOut, rate_limits
+from massgen_core.api import (
+    BackendFault,
+    Chunk,
+    ConnectionLost,
+    Context,
+    Faults,
+    LimitsChunk,
+    ModelRequest,
+    Overloaded,
+    TextChunk,
+    TimedOut,
+    rate_limits,
+)
 
 __all__ = ["OpenAIBackend", "open_backend"]
 
 DRAIN_SECONDS = 0.2
 CANCEL_SECONDS = 0.4
+LIST_SECONDS = 30.0
 LIMIT = 64 * 1024 * 1024  # of one event; an image comes in one
 RESUMES = 5  # a background answer is taken up again so often
 _decode = msgspec.json.Decoder().decode
@@ -74,6 +87,23 @@ class OpenAIBackend:
             await stream.close()
             if self._config.background and answer.id and not answer.is_over:
                 await self._cancel(answer.id)
+
+    async def listed(self) -> list[Mapping[str, Any]]:
+        """Ask the server which models it has.
+
+        Raises:
+            BackendFault: One of its subclasses.
+        """
+        try:
+            said: Any = await self._client.get("/models", cast_to=object, options={"timeout": LIST_SECONDS})
+        except BROKEN as error:
+            # Its traceback holds the request, and so the key.
+            fault: BackendFault = self._faults.of(error, "")
+        else:
+            if isinstance(said, Mapping) and isinstance(found := said.get("data"), list):
+                return [one for one in found if isinstance(one, Mapping) and isinstance(one.get("id"), str) and one["id"]]
+            fault = self._faults.garbled("something that is no list of models")
+        raise fault from None
 
     async def _asked(self, ask: Callable[[], Any], model: str) -> _Stream:
         try:

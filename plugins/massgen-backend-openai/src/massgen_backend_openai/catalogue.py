@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from massgen_backend_openai.config import OpenAIConfig
 from massgen_backend_openai.models import thinks
-from massgen_core.api import ModelInfo, ModelMissing, Price
+from massgen_core.api import Context, ModelInfo, ModelMissing, Price, clean_line, structure
 
 __all__ = ["AS_OF", "CATALOGUE", "OpenAICatalogue"]
 
@@ -55,6 +57,15 @@ class OpenAICatalogue:
             )
             for name, context, fresh, cached, written, output in _MODELS
         ]
+
+    async def remote(self, options: Mapping[str, Any], context: Context) -> Sequence[ModelInfo]:
+        """Ask the server that the options name which models it has."""
+        from massgen_backend_openai.backend import open_backend  # noqa: PLC0415 - listing without a server needs no SDK
+
+        async with open_backend(structure(OpenAIConfig, options, path="backend openai"), context) as backend:
+            listed = await backend.listed()
+        models = [ModelInfo(name=clean_line(one["id"]), summary=clean_line(str(one.get("owned_by") or ""), 60)) for one in listed]
+        return sorted(models, key=lambda model: model.name)
 
     def pull(self, name: str, progress: Callable[[str, int, int], None]) -> Path:
         """Refuse: these models stay where they are.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from massgen_cmd_models.options import add_options, read_options
 from massgen_cmd_models.progress import Progress
-from massgen_core.api import App, BackendSpec, Capabilities, Catalogue, ModelInfo, PluginProblem, Price, UsageProblem, clean_line
+from massgen_core.api import App, BackendSpec, Capabilities, Catalogue, ModelInfo, PluginProblem, Price, UsageProblem, clean_line, listed_model
 
 __all__ = ["Models", "catalogue_of", "said"]
 
@@ -56,7 +57,7 @@ class Models:
 
 
 def _remote(arguments: argparse.Namespace, only: str, app: App) -> int:
-    """List what the server has now, with the prices that the catalogue knows."""
+    """List what the server has now, with what only the catalogue knows: mostly prices, and often how much a model can read."""
     if not only or not arguments.remote:
         raise UsageProblem("--remote and --set need each other's backend: massgen models BACKEND --remote --set KEY=VALUE")
     catalogue = catalogue_of(app, only)
@@ -67,11 +68,18 @@ def _remote(arguments: argparse.Namespace, only: str, app: App) -> int:
 
     async def asked() -> Sequence[ModelInfo]:
         async with app.context() as context:
-            models: Sequence[ModelInfo] = await ask(read_options(arguments.sets), context)
-            return models
+            options = read_options(arguments.sets)
+            return [_known(one, catalogue, options) for one in await ask(options, context)]
 
     _print({only: anyio.run(asked)}, app, is_json=arguments.json)
     return 0
+
+
+def _known(model: ModelInfo, catalogue: Catalogue | None, options: Mapping[str, Any]) -> ModelInfo:
+    known = listed_model(catalogue.models(), options, model.name) if catalogue is not None else None
+    if known is None:
+        return model
+    return attrs.evolve(model, price=model.price or known.price, context=model.context or known.context, summary=model.summary or known.summary)
 
 
 def catalogue_of(app: App, backend: str) -> Catalogue | None:

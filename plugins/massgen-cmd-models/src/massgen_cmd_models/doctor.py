@@ -12,7 +12,7 @@ import anyio
 import attrs
 
 from massgen_cmd_models.command import catalogue_of, said
-from massgen_cmd_models.options import add_options, read_options
+from massgen_cmd_models.options import add_agent, add_options, read_agent, read_options
 from massgen_core.api import (
     App,
     AuthenticationFailed,
@@ -42,6 +42,7 @@ from massgen_core.api import (
     ToolCallChunk,
     Usage,
     UsageChunk,
+    UsageProblem,
     clean_line,
     cost_text,
     listed_price,
@@ -98,7 +99,8 @@ class Doctor:
             "Find out whether a backend works: its plugin, its options and key, its server, streaming and tools. "
             f"The last two take one paid call of at most {TOKENS} tokens, after a yes. Exit code 1: something failed."
         )
-        parser.add_argument("backend", metavar="NAME", help="the backend, as in a configuration")
+        parser.add_argument("backend", metavar="NAME", nargs="?", default="", help="the backend, as in a configuration")
+        add_agent(parser)
         parser.add_argument("--model", default="", metavar="MODEL", help="the model to call; the backend's default, where nothing is given")
         parser.add_argument("--yes", action="store_true", help="make the paid call without asking")
         parser.add_argument("--no-call", action="store_true", help="make no paid call")
@@ -107,7 +109,9 @@ class Doctor:
         add_options(parser)
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
-        options = read_options(arguments.sets)
+        options = read_agent(arguments, app) | read_options(arguments.sets)
+        if not arguments.backend:
+            raise UsageProblem("no backend is named; name it, or an agent of a configuration by --config FILE --agent NAME")
         app.plugins.entry("backend", arguments.backend)  # a name that nobody provides is a mistake, not a finding
         checks: list[Check] = []
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from massgen_testkit.distribution import PluginSuite
     from massgen_testkit.executor import ExecutorSuite
     from massgen_testkit.leaks import Leaks
+    from massgen_testkit.listing import ListingSuite
     from massgen_testkit.middleware import MiddlewareSuite
     from massgen_testkit.preset import PresetSuite
     from massgen_testkit.project import Project, Result
@@ -43,6 +44,7 @@ _HOMES = {
     "distribution": ("PluginSuite",),
     "executor": ("ExecutorSuite",),
     "leaks": ("Leaks",),
+    "listing": ("ListingSuite",),
     "middleware": ("MiddlewareSuite",),
     "preset": ("PresetSuite",),
     "project": ("Project", "Result"),
@@ -67,6 +69,7 @@ __all__ = [
     "ExecutorSuite",
     "Fault",
     "Leaks",
+    "ListingSuite",
     "MiddlewareSuite",
     "PlainContext",
     "PluginSuite",
