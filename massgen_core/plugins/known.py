@@ -23,6 +23,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "command.auth.set": "massgen-cmd-auth",
     "command.backend.doctor": "massgen-cmd-models",
     "command.chat": "massgen-cmd-chat",
+    "command.code.audit": "massgen-tools-code",
     "command.config.check": "massgen-cmd-config",
     "command.config.diff": "massgen-cmd-config",
     "command.config.explain": "massgen-cmd-config",

@@ -1,0 +1,1 @@
+"""The toolset `code`: commands and code of agents, run in their sandbox."""

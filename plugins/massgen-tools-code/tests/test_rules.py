@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from massgen_core.api import LEVELS
+from massgen_tools_code.config import CommandPermissions
+from massgen_tools_code.rules import Rules
+
+GIVEN = CommandPermissions(allow=("ls*", "pytest*", "python:print*"), ask=("git push*",), deny=("*secret*", "rm *"))
+
+
+def level(code: str, language: str = "shell", permissions: CommandPermissions = GIVEN) -> str:
+    verdict = Rules(permissions).judge(language, code)
+    return verdict.level if verdict else ""
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("ls -l", "allow"),
+        ("  ls -l\n", "allow"),
+        ("ls; pytest -q && ls", "allow"),
+        ("git status", "ask"),
+        ("git push origin", "ask"),
+        ("ls && git push", "ask"),
+        ("ls; curl x", "ask"),
+        ("ls $(curl x)", "ask"),
+        ("ls `curl x`", "ask"),
+        ("ls <(curl x)", "ask"),
+        ("rm -rf x", "deny"),
+        ("ls\nrm -rf x", "deny"),
+        ("ls || rm x", "deny"),
+        ("cat secrets.txt", "deny"),
+        (";", "ask"),
+    ],
+)
+def test_the_strictest_pattern_wins(code: str, wanted: str) -> None:
+    """A line is as strict as the strictest of its parts, and allowed where all of them are."""
+    assert level(code) == wanted
+
+
+def test_code_of_other_languages_is_named_by_it() -> None:
+    """A pattern of command lines does not match a program, unless it matches anything."""
+    assert level("print(1)", "python") == "allow"
+    assert level("ls", "python") == "ask"
+    assert level("open('secret')", "python") == "deny"
+    assert level("rm x", "python") == "ask"
+
+
+def test_without_allow_nothing_more_is_asked() -> None:
+    """Patterns that deny alone leave everything else."""
+    only = CommandPermissions(deny=("rm *",))
+
+    assert level("curl x", permissions=only) == "allow"
+    assert level("curl x; rm y", permissions=only) == "deny"
+
+
+def test_without_patterns_there_is_no_opinion() -> None:
+    """The run's own permissions are what counts then."""
+    assert Rules(CommandPermissions()).judge("shell", "rm -rf /") is None
+
+
+@given(st.text(alphabet="ls rm;&|\n$()`x", max_size=30), st.text(alphabet="ls rm;&|\n$()`x", max_size=30))
+def test_adding_a_command_never_makes_a_line_laxer(line: str, more: str) -> None:
+    """What follows an operator can only make it stricter."""
+    if line.strip():
+        assert LEVELS.index(level(f"{line}\n{more}")) >= LEVELS.index(level(line)) or not more.strip() or "`" in line or "(" in line
