@@ -29,17 +29,22 @@ def locate(root: Node, base: Path, wrong: Wrong, *, is_confined: bool = False) -
     home = resolved(str(base))
     for path, node in _given(root):
         text = os.path.expanduser(node.value)
-        if "\0" in text:
-            wrong("no folder can have this name", path)
-            continue
         full = os.path.normpath(os.path.join(home, text))
-        # What is written relative to a folder stays in it, unless it says so: the folder may come from a stranger, with links in it.
-        if is_confined and not (is_beneath(full, home) and is_beneath(resolved(full), home)):
-            wrong("a project's file can name only what lies in the project; name the rest in a file of your own, or by --set", path)
-        elif not os.path.isabs(text) and is_beneath(full, home) and not is_beneath(resolved(full), home):
-            wrong(f"a link in {node.value!r} leads out of {home}; write where it leads to", path)
-        else:
-            node.value = full
+        reason = _misplaced(text, full, home, is_confined=is_confined)
+        if reason:
+            wrong(reason, path)
+        node.value = home if reason else full  # told once: layers are looked at again as a whole
+
+
+def _misplaced(text: str, full: str, home: str, *, is_confined: bool) -> str:
+    if "\0" in text:
+        return "no folder can have this name"
+    if is_confined and not (is_beneath(full, home) and is_beneath(resolved(full), home)):
+        return "a project's file can name only what lies in the project; name the rest in a file of your own, or by --set"
+    # What is written relative to a folder stays in it, unless it says so: the folder may come from a stranger, with links in it.
+    if not os.path.isabs(text) and is_beneath(full, home) and not is_beneath(resolved(full), home):
+        return f"a link in {text!r} leads out of {home}; write where it leads to"
+    return ""
 
 
 def _given(root: Node) -> Iterator[tuple[KeyPath, Node]]:

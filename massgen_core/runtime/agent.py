@@ -177,8 +177,9 @@ class Turn:
                 f"backend {config.backend.type!r} cannot call tools, which this strategy needs; choose another backend for {config.name!r}"
             )
         messages = talk.shown_to(config.backend.type)
-        if config.system:
-            messages = _with_system(messages, config.system)
+        told = self.agent.told() if any(tool.uses_workspace for tool in own) else ""
+        if config.system or told:
+            messages = _with_system(messages, "\n\n".join(part for part in (config.system, told) if part))
         return ModelRequest(
             model=config.model,
             messages=messages,

@@ -36,6 +36,7 @@ class Agent:
     run: str = ""
     priced: Priced = unpriced
     calls: int = 0
+    told: Callable[[], str] = str  # what it is told of its folders, where it has tools for them
 
     @property
     def name(self) -> str:

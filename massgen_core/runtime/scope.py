@@ -14,7 +14,7 @@ import attrs
 
 from massgen_core.config.sections import AgentConfig, PluginConfig, RunConfig
 from massgen_core.config.structure import plugin_options
-from massgen_core.contracts import Folders, GrantedPath, Middleware, Question
+from massgen_core.contracts import Folders, GrantedPath, Middleware, Question, Workspace
 from massgen_core.credentials import Credentials
 from massgen_core.errors import MassGenError, PluginBroken
 from massgen_core.events import Event, NoticeGiven
@@ -22,7 +22,7 @@ from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.plugins.manager import Plugins
 from massgen_core.runtime.calling import Agent
 from massgen_core.runtime.emitter import Emitter
-from massgen_core.runtime.folders import AgentFolders
+from massgen_core.runtime.folders import AgentFolders, told
 from massgen_core.runtime.pricing import Pricing
 from massgen_core.runtime.sampling import sample
 from massgen_core.runtime.toolbox import Toolbox
@@ -46,6 +46,7 @@ class Scope:
         samplers: Call an agent's model, by the agent's name; they are there once the agents are.
         middlewares: By what they are around, outermost first.
         folders: Of the agents; None outside of a run.
+        workspaces: What keeps agents' files, by agent; opened on first use.
     """
 
     plugins: Plugins
@@ -61,6 +62,7 @@ class Scope:
     samplers: dict[str, Callable[[ModelRequest], Awaitable[ModelAnswer]]] = attrs.field(factory=dict)
     middlewares: Mapping[str, Sequence[Middleware]] = attrs.field(factory=dict)
     folders: AgentFolders | None = None
+    workspaces: dict[str, Workspace] = attrs.field(factory=dict)
     _shared: dict[object, Any] = attrs.field(factory=dict)
     _locks: dict[object, anyio.Lock] = attrs.field(factory=dict)
     _credentials: Credentials = attrs.field(init=False)
@@ -274,16 +276,34 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
             seconds=config.tool_seconds,
             output=config.tool_output,
             trace=emitter.trace,
+            workspace=partial(_workspace, scope, config.workspaces, agent.name),
         )
         assert isinstance(spec, BackendSpec)
         priced = pricing.of(agent.backend.type, agent.backend.options)
         made = agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run, priced)
+        made.told = partial(_told, scope.folders, agent.name)
         scope.samplers[agent.name] = partial(_sample, scope, made, emitter, config.model_idle_seconds)
     return agents
 
 
 async def _sample(scope: Scope, agent: Agent, emitter: Emitter, idle_seconds: float, request: ModelRequest) -> ModelAnswer:
     return await sample(agent, request, observe=scope.emit, span=emitter.new_span(), idle_seconds=idle_seconds)
+
+
+def _told(folders: AgentFolders, agent: str) -> str:
+    found = folders.of(agent)
+    return told(found) if found else ""
+
+
+async def _workspace(scope: Scope, section: PluginConfig | None, agent: str) -> Workspace | None:
+    """Open what keeps an agent's files, on first use; None where nothing is configured or installed."""
+    if section is None:
+        if "files" not in scope.plugins.names("workspace"):
+            return None
+        section = PluginConfig(type="files")
+    if agent not in scope.workspaces:
+        scope.workspaces[agent] = await scope.open("workspace", section.type, section.options, agent=agent, path="workspaces")
+    return scope.workspaces[agent]
 
 
 async def _open_toolsets(scope: Scope, config: RunConfig, agent: AgentConfig, where: str) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""The way of a tool call: validate, permit, judge, ask a person, middleware, call, limit, event."""
+"""The way of a tool call: validate, permit, judge, ask a person, snapshot, middleware, call, limit, event."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import anyio
 import anyio.lowlevel
 
 from massgen_core.config.sections import PermissionsConfig
-from massgen_core.contracts import Classifier, Middleware, Question, Toolset, ToolUse
+from massgen_core.contracts import Classifier, Middleware, Question, Toolset, ToolUse, Workspace
 from massgen_core.errors import ToolFault
-from massgen_core.events import Event, NoticeGiven, ToolApproved, ToolCalled, ToolJudged, ToolReturned
+from massgen_core.events import Event, NoticeGiven, ToolApproved, ToolCalled, ToolJudged, ToolReturned, WorkspaceSnapshotted
 from massgen_core.messages import Text, Tool, ToolCall, ToolResult
 from massgen_core.safety import Verdict, join
 
-__all__ = ["Toolbox", "chain", "permit", "unfinished"]
+__all__ = ["Toolbox", "chain", "may_change_files", "permit", "unfinished"]
 
 CLASSIFIER_SECONDS = 30.0
 ALLOW, DENY = "allow", "deny"
@@ -66,6 +66,7 @@ class Toolbox:
         seconds: After which a call is given up.
         output: Characters of output that a model is shown.
         trace: W3C trace id of the run.
+        workspace: Opens what keeps the agent's files; None where nothing does.
     """
 
     def __init__(
@@ -82,11 +83,13 @@ class Toolbox:
         seconds: float = 300.0,
         output: int = 40_000,
         trace: str = "",
+        workspace: Callable[[], Awaitable[Workspace | None]] | None = None,
     ) -> None:
         self._agent, self._toolsets, self._permissions = agent, tuple(toolsets), permissions
         self._classifiers, self._middlewares = classifiers or {}, middlewares
         self._ask, self._durable, self._folder = ask, durable, folder
         self._seconds, self._output, self._trace = seconds, output, trace
+        self._workspace, self._keeping = workspace, anyio.Lock()
 
     def tools(self) -> tuple[Tool, ...]:
         """The tools as they are now."""
@@ -140,7 +143,10 @@ class Toolbox:
             return f"calling {tool.name!r} is not permitted: {verdict.reason}"
         if verdict.level == "warn":
             tell(NoticeGiven(level="warning", text=f"{tool.name}: {verdict.reason}", agent=self._agent), span)
+        is_risky = may_change_files(tool, verdict)
         if verdict.level != "ask":
+            if is_risky:
+                await self._keep(who, tell, span)
             return ""
         question = Question(
             text=f"May {self._agent} call {tool.name}? ({verdict.reason})",
@@ -151,6 +157,8 @@ class Toolbox:
         )
         reply = await self._ask(question)
         tell(ToolApproved(**who, is_approved=reply == ALLOW), span)
+        if reply == ALLOW and is_risky:
+            await self._keep(who, tell, span)
         return "" if reply == ALLOW else f"a person did not approve calling {tool.name!r}; go on without it"
 
     async def _judge(self, tool: Tool, call: ToolCall) -> Verdict:
@@ -165,6 +173,24 @@ class Toolbox:
             is_idempotent = claims is not None and (claims.read_only or claims.idempotent)
             return Verdict(level="allow", reason=stated.reason, rule=stated.rule, is_idempotent=is_idempotent)
         return join((stated, *opinions))
+
+    async def _keep(self, who: Mapping[str, Any], tell: _Tell, span: str) -> None:
+        """Keep what is in the working folder before a call that may change it; that it could not be kept is told and stops nobody."""
+        if self._workspace is None:
+            return
+        began = anyio.current_time()
+        try:
+            async with self._keeping:  # calls of one answer run beside each other
+                workspace = await self._workspace()
+                if workspace is None:
+                    return
+                snapshot = await workspace.snapshot(f"before {who['tool']}, turn {who['turn']}")
+        except Exception as error:  # a plugin's; the call was permitted, and a person reads of it
+            text = f"the working folder of {self._agent} was not kept before {who['tool']}, which cannot be rolled back: {error}"
+            tell(NoticeGiven(level="warning", text=text, agent=self._agent), span)
+            return
+        kept = WorkspaceSnapshotted(**who, snapshot=snapshot, path=str(workspace.path), seconds=anyio.current_time() - began)
+        tell(kept, span)
 
     async def _carry_out(self, toolset: Toolset, use: ToolUse, tell: _Tell) -> tuple[ToolResult, str]:
         call = use.call
@@ -197,6 +223,15 @@ class Toolbox:
         others = tuple(part for part in result.content if not isinstance(part, Text))
         short = ToolResult(call=result.call, content=(Text(text=shown), *others), is_error=result.is_error)
         return short, str(path.relative_to(self._folder))
+
+
+def may_change_files(tool: Tool, verdict: Verdict) -> bool:
+    """Say whether a call may change the working folder: its tool works there, and it is not known to be harmless.
+
+    Harmless is what was let through as repeatable, of a tool that does not itself claim to do more than read. Deleting a file is repeatable, too.
+    """
+    is_harmless = verdict.level == "allow" and verdict.is_idempotent and (tool.annotations is None or tool.annotations.read_only)
+    return tool.uses_workspace and not is_harmless
 
 
 def _meant(toolset: Toolset, tool: Tool, call: ToolCall) -> tuple[Tool, ToolCall]:

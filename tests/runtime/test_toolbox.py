@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from massgen_core.api import (
     LEVELS,
     Event,
+    NoticeGiven,
     Question,
     Text,
     Tool,
@@ -24,6 +25,7 @@ from massgen_core.api import (
     ToolReturned,
     ToolUse,
     Verdict,
+    WorkspaceSnapshotted,
     join,
 )
 from massgen_core.config.sections import PermissionsConfig
@@ -285,3 +287,84 @@ def test_a_call_that_stands_for_another_is_judged_told_and_carried_out_as_that(t
     assert [event.tool for event in told if hasattr(event, "tool")] == ["erase"] * 3
     assert [(use.tool.name, use.arguments) for use in desk.uses] == [("erase", {"all": True})]
     assert "find one first" in unknown.text
+
+
+class Kept:
+    """A working folder that counts how often it is kept."""
+
+    def __init__(self, path: Path, fault: Exception | None = None) -> None:
+        self.path, self.labels, self._fault = path, list[str](), fault
+
+    async def snapshot(self, label: str) -> str:
+        if self._fault is not None:
+            raise self._fault
+        self.labels.append(label)
+        return f"s{len(self.labels)}"
+
+
+class Filer(Shell):
+    """A toolset whose tool works on files."""
+
+    def tools(self) -> Sequence[Tool]:
+        return (Tool(name="shell", source="tests", annotations=self._annotations, uses_workspace=True),)
+
+
+def kept(folder: Path, toolset: Shell, workspace: Kept, **more: Any) -> list[Event]:
+    async def opened() -> Any:
+        return workspace
+
+    return called(folder, toolset=toolset, workspace=opened, **more)[1]
+
+
+def test_files_are_kept_before_a_call_that_may_change_them(tmp_path: Path) -> None:
+    """After everybody agreed, and before the call: what was kept can be found by the call's id."""
+    workspace = Kept(tmp_path)
+    told = kept(tmp_path, Filer(), workspace, reply="allow")
+
+    assert [event.type for event in told] == ["tool.judged", "tool.approved", "workspace.snapshotted", "tool.called", "tool.returned"]
+    assert isinstance(told[2], WorkspaceSnapshotted)
+    assert (told[2].call, told[2].snapshot, told[2].path) == ("c1", "s1", str(tmp_path))
+    assert workspace.labels == ["before shell, turn 1"]
+
+
+@pytest.mark.parametrize(
+    ("toolset", "classifier", "is_kept"),
+    [
+        (Shell(), Opinion("allow"), False),  # it has nothing to do with files
+        (Filer(), Opinion("allow", is_idempotent=True), False),  # known to be harmless
+        (Filer(), Opinion("allow"), True),
+        (Filer(), Opinion("warn", is_idempotent=True), True),
+        (Filer(), Opinion("deny"), False),  # not called
+        (Filer(annotations=ToolAnnotations(read_only=True)), Opinion("allow", is_idempotent=True), False),
+        (Filer(annotations=ToolAnnotations(read_only=True)), Opinion("allow"), True),  # the claim alone is not enough
+        (Filer(annotations=ToolAnnotations(idempotent=True)), Opinion("allow", is_idempotent=True), True),  # so is deleting
+    ],
+)
+def test_only_what_may_change_files_is_worth_a_copy(tmp_path: Path, toolset: Shell, classifier: Opinion, is_kept: bool) -> None:
+    """Reading keeps nothing, and neither do tools that are elsewhere."""
+    workspace = Kept(tmp_path)
+    kept(tmp_path, toolset, workspace, classifiers={"one": classifier})
+
+    assert bool(workspace.labels) is is_kept
+
+
+def test_a_copy_that_fails_is_told_and_the_call_goes_on(tmp_path: Path) -> None:
+    """A full disk costs the way back, and a person reads so."""
+    told = kept(tmp_path, Filer(), Kept(tmp_path, OSError("disk full")), permissions=ALLOW)
+
+    assert [event.type for event in told] == ["tool.judged", "notice.given", "tool.called", "tool.returned"]
+    assert isinstance(told[1], NoticeGiven)
+    assert "was not kept before shell, which cannot be rolled back: disk full" in told[1].text
+
+
+def test_without_anything_that_keeps_files_calls_go_on(tmp_path: Path) -> None:
+    """No plugin is needed for it."""
+
+    async def nothing() -> None:
+        return None
+
+    assert [event.type for event in called(tmp_path, toolset=Filer(), permissions=ALLOW, workspace=nothing)[1]] == [
+        "tool.judged",
+        "tool.called",
+        "tool.returned",
+    ]
