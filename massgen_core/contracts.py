@@ -280,8 +280,8 @@ class Toolset(Protocol):
 class Classifier(Protocol):
     """An opinion on tool calls. One that raises or takes too long counts as `ask`."""
 
-    async def judge(self, tool: Tool, call: ToolCall | None) -> Verdict:
-        """Judge one call, or the tool itself where `call` is None."""
+    async def judge(self, tool: Tool, call: ToolCall | None) -> Verdict | None:
+        """Judge one call, or the tool itself where `call` is None. None is no opinion: the others decide, and where nobody has one, it is `ask`."""
 
 
 class CredentialStore(Protocol):

@@ -165,7 +165,8 @@ class Toolbox:
         stated = permit(tool.name, self._permissions)
         if stated is not None and stated.level == "deny":
             return stated
-        opinions = [await _opinion(name, classifier, tool, call) for name, classifier in self._classifiers.items()]
+        judged = [await _opinion(name, classifier, tool, call) for name, classifier in self._classifiers.items()]
+        opinions = [opinion for opinion in judged if opinion is not None]
         if stated is None:
             return join(opinions)
         if stated.level == "allow" and not any(opinion.level == "deny" for opinion in opinions):
@@ -240,8 +241,8 @@ def _meant(toolset: Toolset, tool: Tool, call: ToolCall) -> tuple[Tool, ToolCall
     return (tool, call) if meant is None else meant(tool, call)
 
 
-async def _opinion(name: str, classifier: Classifier, tool: Tool, call: ToolCall) -> Verdict:
-    """Return a classifier's verdict; one that fails or takes too long counts as `ask`."""
+async def _opinion(name: str, classifier: Classifier, tool: Tool, call: ToolCall) -> Verdict | None:
+    """Return a classifier's verdict, None where it has none; one that fails or takes too long counts as `ask`."""
     try:
         with anyio.fail_after(CLASSIFIER_SECONDS):
             return await classifier.judge(tool, call)

@@ -48,6 +48,13 @@ class Shell:
         return ToolResult(call=use.call.id, content=(Text(text=text),))
 
 
+class NoOpinion:
+    """A classifier whose business the call is not."""
+
+    async def judge(self, tool: Tool, call: ToolCall | None) -> Verdict | None:
+        return None
+
+
 class Opinion:
     """A classifier with one opinion."""
 
@@ -140,6 +147,9 @@ def test_a_person_can_allow(tmp_path: Path) -> None:
         ([], {"a": Opinion("allow"), "b": Opinion("warn")}, "warn"),
         ([], {"a": Opinion("allow"), "b": Opinion()}, "ask"),
         ([], {"a": Opinion("deny"), "b": Opinion()}, "deny"),
+        ([], {"a": NoOpinion()}, "ask"),
+        ([], {"a": NoOpinion(), "b": Opinion("allow")}, "allow"),
+        ([PermissionsConfig(allow=("*",))], {"a": NoOpinion()}, "allow"),
     ],
 )
 def test_the_strictest_word_counts(tmp_path: Path, permissions: Any, classifiers: Any, level: str) -> None:

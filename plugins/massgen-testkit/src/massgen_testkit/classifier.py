@@ -25,9 +25,9 @@ TOOLS = st.builds(Tool, name=_NAMES, description=st.text(max_size=30), annotatio
 ARGUMENTS = st.dictionaries(st.text(max_size=8), st.text(max_size=20) | st.integers() | st.none(), max_size=3).map(json.dumps) | st.just("{oops")
 
 
-def level(verdict: Verdict) -> int:
-    """Return a verdict's strictness, from 0."""
-    return LEVELS.index(verdict.level)
+def level(verdict: Verdict | None) -> int:
+    """Return a verdict's strictness, from 0; where a classifier has no opinion, it is that of `ask`."""
+    return LEVELS.index("ask" if verdict is None else verdict.level)
 
 
 class ClassifierSuite(PluginSuite):
@@ -45,9 +45,9 @@ class ClassifierSuite(PluginSuite):
         phases = (Phase.explicit, Phase.generate)
         return settings(max_examples=self.examples, deadline=None, suppress_health_check=list(HealthCheck), database=None, phases=phases)
 
-    async def judged(self, folder: Path, cases: Sequence[tuple[Tool, str | None]]) -> list[Verdict]:
+    async def judged(self, folder: Path, cases: Sequence[tuple[Tool, str | None]]) -> list[Verdict | None]:
         """Judge tools, each with the arguments of a call or without a call."""
-        verdicts: list[Verdict] = []
+        verdicts: list[Verdict | None] = []
         context = PlainContext(folder=folder)
         with anyio.fail_after(PATIENCE):
             async with context, self.opened(context) as classifier:
@@ -61,16 +61,16 @@ class ClassifierSuite(PluginSuite):
         tool = Tool(name="frobnicate_zz")
         verdicts = await self.judged(tmp_path, [(tool, None), (tool, "{}"), (tool, '{"x": 1}')])
 
-        assert [verdict.level for verdict in verdicts if level(verdict) < LEVELS.index("ask")] == []
+        assert [verdict for verdict in verdicts if level(verdict) < LEVELS.index("ask")] == []
 
     def test_verdicts_are_well_formed_and_steady(self, tmp_path: Path) -> None:
-        """Whatever the tool and its arguments: a verdict, with a reason where it is stricter than `allow`, the same again."""
+        """Whatever the tool and its arguments: no opinion, or a verdict, with a reason where it is stricter than `allow`; the same again."""
 
         @self.settings()
         @given(st.lists(st.tuples(TOOLS, st.none() | ARGUMENTS), max_size=5))
         def check(cases: list[tuple[Tool, str | None]]) -> None:
             verdicts = anyio.run(functools.partial(self.judged, tmp_path, [*cases, *cases]))
-            for verdict in verdicts:
+            for verdict in (one for one in verdicts if one is not None):
                 assert isinstance(verdict, Verdict)
                 assert verdict.level in LEVELS
                 assert verdict.reason.strip() or verdict.level == "allow", "say why"
@@ -85,11 +85,12 @@ class ClassifierSuite(PluginSuite):
         @self.settings()
         @given(st.lists(st.tuples(TOOLS, st.none() | ARGUMENTS), min_size=1, max_size=3), st.lists(others, max_size=3))
         def check(cases: list[tuple[Tool, str | None]], others: list[Verdict]) -> None:
-            verdicts = [*anyio.run(functools.partial(self.judged, tmp_path, cases)), *others]
+            judged = anyio.run(functools.partial(self.judged, tmp_path, cases))
+            verdicts = [*(verdict for verdict in judged if verdict is not None), *others]
             joined = join(verdicts)
             assert join(reversed(verdicts)) == joined
             assert join([joined, joined]) == joined
             assert join([join(verdicts[:1]), *verdicts[1:]]) == joined
-            assert level(joined) == max(level(verdict) for verdict in verdicts)
+            assert level(joined) == max((level(verdict) for verdict in verdicts), default=level(None))
 
         check()
