@@ -142,7 +142,14 @@ class WorkspaceSpec(Spec):
 
 @attrs.frozen(kw_only=True)
 class StrategySpec(Spec):
-    """A way to come to one answer; the factory returns a `Strategy`."""
+    """A way to come to one answer; the factory returns a `Strategy`.
+
+    Attributes:
+        calls: `"module:attribute"` of a function `(config, agents) -> (usual, most)` that says how many model calls a run of so many agents has:
+            where everybody keeps to the rules and no mind changes, and at most. Calls that follow those of tools are not counted. Empty: unknown.
+    """
+
+    calls: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -47,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", metavar="FILE", type=Path, help="read the question from a file")
     add_options(parser)
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be run, and where that comes from; start and write nothing")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, app: ConsoleApp) -> int:
-    """Conduct a run and print its answer."""
+    """Conduct a run and print its answer; or only say what would be run."""
+    if arguments.dry_run:
+        from massgen_core.cli.preview import preview  # noqa: PLC0415 - for dry runs
+
+        return preview(arguments, app)
     return finish(conduct(arguments, app, _question(arguments)), app, is_json=arguments.json)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import attrs
 from attrs import validators
 
-__all__ = ["ConsensusConfig"]
+__all__ = ["ConsensusConfig", "calls"]
 
 
 def _help(text: str, **field: Any) -> Any:
@@ -37,3 +37,14 @@ class ConsensusConfig:
     final: Literal["present", "reuse"] = _help(
         "the winner writes a final text with the others' insights, or its answer is the result", default="present"
     )
+
+
+def calls(config: ConsensusConfig, agents: int) -> tuple[int, int]:
+    """Return how many model calls a run usually has, and at most."""
+    patience = 1 + config.reminders
+    if agents == 1:
+        return 1, patience
+    # Each new answer has everybody vote again, and may cost everybody a response that it makes worthless.
+    rounds = 1 + agents * (config.max_answers_per_agent - 1)
+    is_written = config.final == "present"
+    return 2 * agents + is_written, agents * patience * (1 + rounds) + agents * (rounds - 1) + patience * is_written

@@ -14,5 +14,6 @@ def massgen_strategies() -> list[StrategySpec]:
             factory="massgen_strategy_consensus.strategy:Consensus",
             summary="agents answer in parallel, vote for the best answer, and the winner presents it",
             config=ConsensusConfig,
+            calls="massgen_strategy_consensus.config:calls",
         )
     ]

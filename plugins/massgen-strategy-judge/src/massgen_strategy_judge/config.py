@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import attrs
 
-__all__ = ["JudgeConfig"]
+__all__ = ["REMINDERS", "JudgeConfig", "calls"]
+
+REMINDERS = 3  # how often a turn without an answer is told so
 
 
 def _help(text: str, **field: Any) -> Any:
@@ -21,3 +23,12 @@ class JudgeConfig:
     final: Literal["reuse", "present"] = _help(
         "the chosen answer is the result, or its author writes a final text with the others' insights", default="reuse"
     )
+
+
+def calls(config: JudgeConfig, agents: int) -> tuple[int, int]:
+    """Return how many model calls a run usually has, and at most: each of `agents` may be reminded, and the next one judges where one cannot."""
+    patience = 1 + REMINDERS
+    if agents == 1:
+        return 1, patience
+    is_written = config.final == "present"
+    return agents + 1 + is_written, patience * (2 * agents + is_written)

@@ -10,6 +10,10 @@ from massgen_strategy_judge.config import JudgeConfig
 def massgen_strategies() -> list[StrategySpec]:
     return [
         StrategySpec(
-            name="judge", factory="massgen_strategy_judge.strategy:Judge", summary="all agents answer, and one of them chooses", config=JudgeConfig
+            name="judge",
+            factory="massgen_strategy_judge.strategy:Judge",
+            summary="all agents answer, and one of them chooses",
+            config=JudgeConfig,
+            calls="massgen_strategy_judge.config:calls",
         )
     ]

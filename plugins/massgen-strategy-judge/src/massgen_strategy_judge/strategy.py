@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import attrs
 
 from massgen_core import api
-from massgen_strategy_judge.config import JudgeConfig
+from massgen_strategy_judge.config import REMINDERS, JudgeConfig
 from massgen_strategy_judge.prompts import ask, draw, labels
 from massgen_strategy_judge.state import Member, State, changed_by
 
 __all__ = ["Judge"]
-
-_REMINDERS = 3
 
 
 class Judge:
@@ -114,8 +112,8 @@ def _serve(state: State, name: str, member: Member) -> api.Decision | None:
         return api.Release(agent=name, turn=turn) if heard else api.Interrupt(agent=name, turn=turn, reason=member.left or "the run is ending")
     if heard is not None:
         fact, problem = _fact(state, name, member, heard)
-        if fact is None and member.reminders >= _REMINDERS:
-            fact = api.AgentLeft(agent=name, reason=f"it was reminded {_REMINDERS} times: {problem}")
+        if fact is None and member.reminders >= REMINDERS:
+            fact = api.AgentLeft(agent=name, reason=f"it was reminded {REMINDERS} times: {problem}")
         if fact is not None:
             return api.Declare(event=fact)
         results = tuple(api.ToolResult(call=call.id, content=(api.Text(text=problem),), is_error=True) for call in heard.calls)
@@ -128,7 +126,7 @@ def _serve(state: State, name: str, member: Member) -> api.Decision | None:
 def _fact(state: State, name: str, member: Member, heard: api.TurnResponded) -> tuple[api.Event | None, str]:
     """Return what a response amounts to, or what is wrong with it."""
     if member.purpose != "judge":
-        if not member.text or (heard.calls and member.reminders < _REMINDERS):
+        if not member.text or (heard.calls and member.reminders < REMINDERS):
             return None, "Write your answer as plain text, without a tool."
         given = api.AnswerGiven(agent=name, number=1, content=member.text)
         return given if member.purpose == "answer" else api.AnswerPresented(agent=name, content=member.text), ""

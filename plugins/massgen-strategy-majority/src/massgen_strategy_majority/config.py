@@ -7,7 +7,9 @@ from typing import Any, Literal
 import attrs
 from attrs import validators
 
-__all__ = ["MajorityConfig"]
+__all__ = ["REMINDERS", "MajorityConfig", "calls"]
+
+REMINDERS = 3  # how often a turn without an answer is told so
 
 
 def _help(text: str, **field: Any) -> Any:
@@ -24,3 +26,8 @@ class MajorityConfig:
         default="last_line",
     )
     early_stop: bool = _help("end as soon as the samples that are missing cannot change the winner", default=True)
+
+
+def calls(config: MajorityConfig, agents: int) -> tuple[int, int]:
+    """Return how many model calls a run usually has, and at most: whoever gives no sample leaves, and others draw it."""
+    return config.samples, (config.samples + agents - 1) * (1 + REMINDERS)

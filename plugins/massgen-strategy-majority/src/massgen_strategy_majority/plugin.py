@@ -14,5 +14,6 @@ def massgen_strategies() -> list[StrategySpec]:
             factory="massgen_strategy_majority.strategy:Majority",
             summary="the answer that comes most often in several samples",
             config=MajorityConfig,
+            calls="massgen_strategy_majority.config:calls",
         )
     ]

@@ -9,13 +9,12 @@ from typing import Any
 import attrs
 
 from massgen_core import api
-from massgen_strategy_majority.config import MajorityConfig
+from massgen_strategy_majority.config import REMINDERS, MajorityConfig
 from massgen_strategy_majority.counting import is_certain, lot, normal, ranking
 from massgen_strategy_majority.state import Member, State
 
 __all__ = ["Majority"]
 
-_REMINDERS = 3
 _PROMPT = "{question}\n\n---\n\nAnswer the question above. Write the result alone, as short as possible, on the last line."
 
 
@@ -97,10 +96,10 @@ def _serve(task: api.Task, name: str, member: Member, share: int) -> api.Decisio
     if member.heard is not None:
         if member.samples == member.turns or member.left:
             return api.Release(agent=name, turn=member.turns)
-        if member.text and (member.reminders >= _REMINDERS or not member.heard.calls):
+        if member.text and (member.reminders >= REMINDERS or not member.heard.calls):
             return api.Declare(event=api.AnswerGiven(agent=name, number=member.samples + 1, content=member.text))
-        if member.reminders >= _REMINDERS:
-            return api.Declare(event=api.AgentLeft(agent=name, reason=f"it wrote no answer, after {_REMINDERS} reminders"))
+        if member.reminders >= REMINDERS:
+            return api.Declare(event=api.AgentLeft(agent=name, reason=f"it wrote no answer, after {REMINDERS} reminders"))
         results = tuple(
             api.ToolResult(call=call.id, content=(api.Text(text="There is no such tool."),), is_error=True) for call in member.heard.calls
         )

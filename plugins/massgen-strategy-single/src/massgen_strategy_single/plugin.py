@@ -14,5 +14,6 @@ def massgen_strategies() -> list[StrategySpec]:
             factory="massgen_strategy_single.strategy:Single",
             summary="one agent answers, and its answer is the result",
             config=SingleConfig,
+            calls="massgen_strategy_single.config:calls",
         )
     ]

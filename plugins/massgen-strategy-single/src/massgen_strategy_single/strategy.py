@@ -8,11 +8,10 @@ from typing import Any
 import attrs
 
 from massgen_core import api
-from massgen_strategy_single.config import SingleConfig
+from massgen_strategy_single.config import REMINDERS, SingleConfig
 
 __all__ = ["Single"]
 
-_REMINDERS = 3
 _REASON = "it is the only agent that was asked"
 
 
@@ -90,7 +89,7 @@ class Single:
         name, question = state.agent, state.task.question
         if api.PhaseEntered not in state.done:
             return api.Declare(event=api.PhaseEntered(phase="answering"))
-        heard, is_hopeless = state.heard, bool(state.fault) or state.reminders >= _REMINDERS
+        heard, is_hopeless = state.heard, bool(state.fault) or state.reminders >= REMINDERS
         if not state.answer and not state.fault and api.TurnStarted not in state.done:
             messages = (*state.task.history, api.Message.of("user", question))
             return api.Ask(agent=name, turn=1, purpose="answer", messages=messages, brief=api.Brief(purpose="answer", question=question))
@@ -106,7 +105,7 @@ class Single:
         if api.PhaseLeft not in state.done:
             return api.Declare(event=api.PhaseLeft(phase="answering"))
         if not state.answer:
-            fault = state.fault or f"it wrote no answer, after {_REMINDERS} reminders"
+            fault = state.fault or f"it wrote no answer, after {REMINDERS} reminders"
             return api.Finish(
                 outcome=api.Outcome(status="failed", answer=state.text, reason=f"{name} gave no answer: {fault}", reasons={name: fault})
             )
