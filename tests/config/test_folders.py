@@ -28,7 +28,7 @@ def config_folder(tmp_path: Path) -> Path:
 def loaded(plugins: Plugins, folder: Path, data: dict[str, Any], *, name: str = "m.yaml", **more: Any) -> Any:
     (folder / name).write_text(json.dumps({"version": 1, **data}), encoding="utf-8")
     environment = {"HOME": str(folder.parent / "home"), "XDG_CONFIG_HOME": str(folder.parent / "settings")}
-    given = {"file": folder / name} if name == "m.yaml" else {}
+    given: dict[str, Any] = {"file": folder / name} if name == "m.yaml" else {}
     return load(plugins, folder=folder, environment=environment, **given, **more)
 
 

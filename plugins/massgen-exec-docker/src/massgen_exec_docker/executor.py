@@ -32,7 +32,7 @@ from massgen_exec_docker.egress import Proxy, Rules
 from massgen_exec_docker.engine import Engine, address, connected
 from massgen_exec_docker.events import SandboxOpened, SandboxRequested
 from massgen_exec_docker.fallback import checked, fallen_back
-from massgen_exec_docker.files import WORKSPACE, Files, Share, give, shares, workspace_of
+from massgen_exec_docker.files import WORKSPACE, Files, Share, give, granted, shares, workspace_of
 from massgen_exec_docker.process import Running
 from massgen_exec_docker.profile import DEFAULTS, HOME, OF_A_CONTAINER, PORT, Profile, opened
 from massgen_exec_docker.session import Session, open_session
@@ -278,15 +278,17 @@ def _user_of(config: DockerConfig, workspace: Share) -> tuple[int, int]:
 def _made(config: DockerConfig, context: Context, engine: Engine) -> DockerExecutor:
     """Check what is configured against the engine and this machine, and return the executor."""
     workspace = workspace_of(context.workspace or context.folder / "massgen-exec-docker" / (context.agent or "run"))
-    write = shares("write", config.write, writable=(workspace.source,))
-    read = shares("read", config.read, writable=(workspace.source, *(each.source for each in write)))
+    write = (*shares("write", config.write, writable=(workspace.source,)), *granted(context, (workspace,), is_writable=True))
+    own = (workspace, *write)
+    read = (*shares("read", config.read, writable=tuple(each.source for each in own)), *granted(context, own, is_writable=False))
     user, group = _user_of(config, workspace)
     enforced = engine.enforced()
     refuse(config.limits, enforced)
     Rules(config.hosts)
     image = engine.build(config.dockerfile) if config.dockerfile else engine.image(config.image, config.pull)
     give(workspace.source, user, group)
-    every = (workspace, *write, *read)
+    # What agents are told of their folders holds in the container, too.
+    every = tuple({each.target: each for each in (workspace, attrs.evolve(workspace, target=workspace.source), *read, *write)}.values())
     return DockerExecutor(
         engine=engine,
         image=image,

@@ -7,14 +7,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 
-from massgen_core.api import MassGenError, open_beneath
+from massgen_core.api import Context, MassGenError, open_beneath
 
-__all__ = ["WORKSPACE", "Files", "Share", "give", "shares", "workspace_of"]
+__all__ = ["WORKSPACE", "Files", "Share", "give", "granted", "marked", "shares", "workspace_of"]
 
 WORKSPACE = "/workspace"
 # Nothing in them is an agent's business, and the engine's socket is among it.
@@ -83,6 +83,28 @@ def shares(option: str, paths: Sequence[str], *, writable: Sequence[str]) -> tup
         MassGenError: One of them must not be shared.
     """
     return tuple(_checked(f"option {option}[{number}]", path, writable, option == "write") for number, path in enumerate(paths))
+
+
+def granted(context: Context, writable: Sequence[Share], *, is_writable: bool) -> tuple[Share, ...]:
+    """Return the agent's context paths of one permission, files among them; see `shares` for `writable`."""
+    paths = [str(one.path) for one in context.context_paths if one.is_writable is is_writable]
+    found = shares("context_paths", paths, writable=[each.source for each in writable])
+    return tuple(attrs.evolve(each, writable=is_writable) for each in found)
+
+
+@contextmanager
+def marked(folder: str, name: str) -> Iterator[None]:
+    """Keep a file of this name in a folder, by which the folder is known when it is seen from inside; without a name nothing is made."""
+    if not name:
+        yield
+        return
+    path = os.path.join(folder, name)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def _check(what: str, path: str, real: str) -> None:

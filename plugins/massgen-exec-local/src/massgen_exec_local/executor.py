@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
@@ -267,6 +267,12 @@ def _folder(context: Context) -> str:
     return shared("workspace", (os.path.abspath(folder),), writable=())[0]
 
 
+def _granted(context: Context, writable: Sequence[str], *, is_writable: bool) -> tuple[str, ...]:
+    """Return the context paths of one permission, files among them."""
+    paths = [str(one.path) for one in context.context_paths if one.is_writable is is_writable]
+    return shared("context_paths", paths, writable=writable)
+
+
 def _revealed(values: Mapping[str, str], context: Context) -> dict[str, str]:
     return {name: context.secret(value).reveal() if is_reference(value, context.plugins) else value for name, value in values.items()}
 
@@ -284,8 +290,9 @@ async def open_local(config: LocalConfig, context: Context) -> AsyncIterator[Exe
         raise ExecutorUnavailable("executor local: sandboxes of this machine need Linux; use the executor docker")
     reap_folders()
     workspace = _folder(context)
-    write = shared("write", config.write, writable=(workspace,))
-    read = shared("read", config.read, writable=(workspace, *write))
+    write = (*shared("write", config.write, writable=(workspace,)), *_granted(context, (workspace,), is_writable=True))
+    own = (workspace, *write)
+    read = (*shared("read", config.read, writable=own), *_granted(context, own, is_writable=False))
     with ExitStack() as stack:
         devices = ""
         if os.geteuid() == 0 and config.sandbox in ("auto", "bubblewrap") and not bubblewrap.missing():

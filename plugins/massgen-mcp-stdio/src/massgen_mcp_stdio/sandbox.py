@@ -129,7 +129,7 @@ class SandboxLink:
 
 @asynccontextmanager
 async def _opened(context: Context, name: str, options: Mapping[str, Any]) -> AsyncIterator[Executor]:
-    """Open an executor, for all servers of the run that name it with the same options, however often they are started."""
+    """Open an executor, for all servers of an agent that name it with the same options, however often they are started: it holds its folders."""
     made = context.make("executor", name, options)
     if hasattr(type(made), "__aenter__"):
         async with made as executor:
@@ -151,7 +151,7 @@ async def in_sandbox(config: StdioConfig, context: Context) -> AsyncIterator[Lin
     name = options.pop("type", None)
     if not isinstance(name, str):
         raise MassGenError("the server's executor needs `type`: the name of an executor, for instance executor: {type: docker}")
-    executor = await context.share(("executor", name, repr(options)), lambda: _opened(context, name, options))
+    executor = await context.share(("executor", context.agent, name, repr(options)), lambda: _opened(context, name, options))
     command = ExecCommand(
         argv=(config.command, *config.args), env=revealed(config.env, context), folder=config.cwd, labels={"massgen.mcp": config.command}
     )
