@@ -5,6 +5,8 @@ What the tests of a distribution need beside it stands in the dependency group `
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +19,7 @@ from tox.plugin import impl
 if TYPE_CHECKING:
     from tox.config.sets import ConfigSet
     from tox.session.state import State
+    from tox.tox_env.api import ToxEnv
 
 ROOT = Path(__file__).parent
 STANDARD = ("mcp", "all", "lowest", "third-party", "kernel", "type", "kernel-only", "lint", "docs")
@@ -25,6 +28,7 @@ LONG = frozenset(
     {"mcp", "all", "lowest", "plugin-backend-claude-code", "plugin-exec-docker", "plugin-exec-local", "plugin-mcp-client", "plugin-testkit"}
 )
 EVERYTHING = {"all": ("copier", "uv"), "mcp": ("copier", "uv"), "docs": ("uv",), "lowest": (), "type": ("copier", "mypy", "types-pyyaml")}
+TEMPORARY = "PYTEST_DEBUG_TEMPROOT"
 KIT = "-e plugins/massgen-testkit"
 PLUGINS = {
     f"plugin-{file.parent.name.removeprefix('massgen-')}": f"plugins/{file.parent.name}" for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
@@ -64,3 +68,14 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
     seeds["lowest"].append(MemoryLoader(commands_post=[Command(["pytest", *lowest, "-m", "not once", report, *arguments])]))
     for name, path in PLUGINS.items():
         seeds[name].append(MemoryLoader(deps=deps_of([path], [KIT]), commands=[Command(["pytest", f"{path}/tests", *arguments])]))
+
+
+@impl
+def tox_before_run_commands(tox_env: ToxEnv) -> None:
+    # Sessions of pytest that clean up one folder at once disturb each other. A short path: sockets have names in it.
+    tox_env.conf["set_env"].update({TEMPORARY: tempfile.mkdtemp(prefix="tox-")})
+
+
+@impl
+def tox_after_run_commands(tox_env: ToxEnv) -> None:
+    shutil.rmtree(tox_env.conf["set_env"].load(TEMPORARY), ignore_errors=True)

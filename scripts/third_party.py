@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -88,7 +89,8 @@ def prove(kind: str, work: Path, base: list[Path]) -> str:
         call(sys.executable, "-m", "ruff", "check", "--no-cache", ".", cwd=project)
         call(sys.executable, "-m", "ruff", "format", "--no-cache", "--check", ".", cwd=project)
     python = environment(work / f"venv-{kind}", [*base, wheel(project, work / "wheels")])
-    told = call(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
+    with tempfile.TemporaryDirectory() as temporary:  # kinds that are tested at once would clean up each other's
+        told = call(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={temporary}/tests", cwd=project)
     listed = call(python.parent / "massgen", "plugins")
     row = next((line.split() for line in listed.splitlines() if distribution in line.split()), [])
     if row[:4] != [kind, name, distribution, "0.1.0"]:
