@@ -159,8 +159,86 @@ def test_a_key_in_the_file_is_refused_and_not_shown() -> None:
     assert "verysecret" not in message
 
 
-def test_claude_code_leaves_its_container_not_unnoticed() -> None:
-    """A file that ran its commands in a container is not run on the machine itself."""
-    section = {"type": "claude_code", "enable_mcp_command_line": True, "command_line_execution_mode": "docker"}
+def test_commands_become_the_toolset_code() -> None:
+    """With the sandbox that the file asks for; what ran unasked then, runs unasked now."""
+    local = backend(type="gemini", enable_mcp_command_line=True, command_line_allowed_commands=["python.*"], command_line_blocked_commands=["pip"])
+    docker = backend(
+        type="gemini",
+        enable_mcp_command_line=True,
+        command_line_execution_mode="docker",
+        command_line_docker_image="me/mine:1",
+        command_line_docker_memory_limit="2g",
+        command_line_docker_cpu_limit=4.0,
+        command_line_docker_network_mode="bridge",
+        command_line_docker_credentials={"env_vars": ["TOKEN"]},
+    )
 
-    assert [path for path, _ in refused({"agent": {"backend": section}})] == ["agent.backend.command_line_execution_mode"]
+    sandbox = {"type": "local", "allowed_commands": ["python.*"], "blocked_commands": ["pip"]}
+    assert local["toolsets"] == [{"type": "code", "executor": sandbox}]
+    assert "execute_command" in local["permissions"]["allow"]
+    assert docker["toolsets"][0]["executor"] == {
+        "type": "docker",
+        "image": "me/mine:1",
+        "limits": {"memory": 2 << 30, "cpus": 4.0},
+        "network": "full",
+        "env": {"TOKEN": "env:TOKEN"},
+    }
+
+
+def test_commands_come_after_servers() -> None:
+    """An agent keeps both."""
+    agent = backend(type="gemini", enable_mcp_command_line=True, mcp_servers={"a": {"command": "x"}})
+
+    assert [toolset["type"] for toolset in agent["toolsets"]] == ["mcp", "code"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("docker_image", "ghcr.io/massgen/mcp-runtime-sudo:latest"),
+        ("docker_enable_sudo", True),
+        ("docker_packages", {"preinstall": {"npm": ["x"]}}),
+        ("docker_network_mode", "host"),
+    ],
+)
+def test_what_a_container_no_longer_does_is_told(option: str, value: Any) -> None:
+    """The walls are no lower than they were, and the file runs."""
+    section = {"type": "gemini", "enable_mcp_command_line": True, "command_line_execution_mode": "docker", f"command_line_{option}": value}
+
+    assert warned({"agent": {"backend": section}}) == [f"agent.backend.command_line_{option}"]
+    assert set(backend(**section)["toolsets"][0]["executor"]) <= {"type", "network"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("execution_mode", "cloud"),
+        ("docker_memory_limit", "much"),
+        ("docker_network_mode", "container:x"),
+        ("blocked_commands", ["rm.*"]),
+    ],
+)
+def test_a_restriction_of_commands_is_never_dropped(option: str, value: Any) -> None:
+    """What cannot be taken over is refused, where leaving it out would allow more."""
+    section = {"type": "gemini", "enable_mcp_command_line": True, "command_line_execution_mode": "docker", f"command_line_{option}": value}
+
+    assert [path for path, _ in refused({"agent": {"backend": section}})] == [f"agent.backend.command_line_{option}"]
+
+
+def test_claude_code_runs_commands_in_its_container() -> None:
+    """A file that ran its commands in a container does not run them on the machine itself."""
+    agent = backend(type="claude_code", enable_mcp_command_line=True, command_line_execution_mode="docker", exclude_tools=["WebFetch"])
+    own = {"agent": {"backend": {"type": "claude_code", "enable_mcp_command_line": True}}}
+
+    assert agent["backend"] == {"type": "claude-code", "disallowed_tools": ["WebFetch", "Bash"]}
+    assert agent["toolsets"] == [{"type": "code", "executor": {"type": "docker"}}]
+    assert "toolsets" not in migrate(own)["agents"][0]
+    assert warned(own) == ["agent.backend.enable_mcp_command_line"]
+
+
+def test_commands_are_not_run_unasked_while_planning() -> None:
+    """Planning mode kept them back, too."""
+    section = {"type": "gemini", "enable_mcp_command_line": True}
+    document = {"agent": {"backend": section}, "orchestrator": {"coordination": {"enable_planning_mode": True}}}
+
+    assert {"mcp__*", "execute_command"} <= set(migrate(document)["permissions"]["ask"])

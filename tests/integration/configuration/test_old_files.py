@@ -25,9 +25,9 @@ VARIABLES = {
     **dict.fromkeys(("BRAVE_API_KEY", "DISCORD_BOT_TOKEN", "DISCORD_TOKEN"), "kept-out"),
     "AZURE_OPENAI_ENDPOINT": "https://example.openai.azure.com",
 }
-ACCEPTED = 136
+ACCEPTED = 145
 # How many files each reason costs; a file may have several.
-REFUSED = {"code": 23, "paths": 11, "commands": 10, "framework": 7, "media": 5, "security": 1}
+REFUSED = {"code": 23, "paths": 11, "framework": 7, "media": 5, "security": 1}
 SECURITY = "leads out of a folder with `..`"
 
 pytestmark = pytest.mark.skipif(not FILES, reason="the folder of real configurations (../shared/data/configs) is not here")
@@ -104,8 +104,11 @@ def honoured(loaded: Loaded, old: dict[str, Any]) -> None:
         assert agent.sampling.max_tokens == backend.get("max_tokens")
         for text in (was.get("system_message"), was.get("append_system_prompt")):
             assert text is None or text in agent.system
-        servers = [name for toolset in agent.toolsets for name in names(toolset.options["mcp_servers"])]
+        servers = [name for toolset in agent.toolsets if toolset.type == "mcp" for name in names(toolset.options["mcp_servers"])]
         assert servers == servers_of(backend)
+        runs = bool(backend.get("enable_mcp_command_line"))
+        modes = [toolset.options["executor"]["type"] for toolset in agent.toolsets if toolset.type == "code"]
+        assert modes == [backend.get("command_line_execution_mode", "local")] * runs
     assert len({agent.name for agent in config.agents}) == len(agents)
     assert config.strategy.type == ("single" if len(agents) == 1 else "consensus")
     assert config.limits.seconds == (old.get("timeout_settings") or {}).get("orchestrator_timeout_seconds")
@@ -131,7 +134,7 @@ def test_hosted_tools_and_folders_of_claude_code_are_kept(plugins: Plugins, path
         backend, options = was["backend"], agent.backend.options
         assert agent.backend.type == TARGETS[backend["type"]].type
         if agent.backend.type in ("openai", "gemini", "anthropic"):
-            switches = {key: value for key, value in backend.items() if key.startswith("enable_") and value}
+            switches = {key: value for key, value in backend.items() if key.startswith("enable_") and "command" not in key and value}
             assert {key: options.get(key) for key in switches} == switches
         for key in {"openai": ("reasoning", "text", "upload_files"), "claude-code": ("cwd", "permission_mode")}.get(agent.backend.type, ()):
             assert options.get(key) == backend.get(key)

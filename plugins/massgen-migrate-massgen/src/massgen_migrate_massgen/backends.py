@@ -29,8 +29,8 @@ class Target:
 
 _NO_SEARCH = warn("this backend cannot search the web; give the agent an MCP server that can")
 _NO_CODE = warn("the provider runs no code for this backend")
+_COMMANDS = DROP  # they are read together
 _CLAUDE_CODE = warn("this is an option of Claude Code, and does nothing here")
-_COMMANDS = DROP  # the keys beside `enable_mcp_command_line`, which is refused by itself
 
 # What every backend takes; `backend.` is the new backend's section, everything else the agent's.
 OPTIONS: Rules = {
@@ -84,7 +84,7 @@ OPTIONS: Rules = {
     "permissions": refuse("rules"),
     "hooks": refuse("code"),
     # Commands.
-    "enable_mcp_command_line": refuse("commands"),
+    "enable_mcp_command_line": _COMMANDS,
     "command_line_execution_mode": _COMMANDS,
     "command_line_allowed_commands": _COMMANDS,
     "command_line_blocked_commands": _COMMANDS,
@@ -145,8 +145,6 @@ _CLAUDE: Rules = {
     "enable_web_search": DROP,  # WebSearch is among its own tools
     "enable_code_execution": DROP,  # and so is Bash
     "enable_code_interpreter": DROP,
-    "enable_mcp_command_line": hand("claude_commands"),
-    "command_line_execution_mode": hand("claude_mode"),
 }
 _GROK: Rules = {
     "enable_web_search": warn("x.ai takes no search in Chat Completions any more; give the agent an MCP server that searches"),

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from massgen_migrate_massgen.backends import ADDRESSES
+from massgen_migrate_massgen.commands import TOOLS, toolset_of_commands
 from massgen_migrate_massgen.rules import REASONS
-from massgen_migrate_massgen.walk import Walk
+from massgen_migrate_massgen.walk import Walk, is_on
 
 __all__ = ["Options"]
 
@@ -98,13 +99,20 @@ class Options(Walk):
         if value:
             self.put(made, ("backend", "extra_body"), value, path)
 
-    def on_claude_commands(self, value: Any, path: str, made: dict[str, Any]) -> None:
-        if value:
-            self.note("Claude Code has a tool for commands of its own, Bash", path)
-
-    def on_claude_mode(self, value: Any, path: str, made: dict[str, Any]) -> None:
-        if value not in (None, "local"):
-            self.wrong(REASONS["commands"], path)
+    def commands(self, kind: str, data: Mapping[str, Any], path: str, made: dict[str, Any]) -> None:
+        """Give the agent tools for commands where it had them; Claude Code has one of its own, unless it ran them in a container."""
+        if kind == "claude_code" and data.get("command_line_execution_mode") in (None, "local"):
+            if is_on(data.get("enable_mcp_command_line")):
+                self.note("Claude Code has a tool for commands of its own, Bash", f"{path}.enable_mcp_command_line")
+            return
+        found = toolset_of_commands(data, path, self)
+        if found is None:
+            return
+        made.setdefault("toolsets", []).append(found)
+        made["permissions"] = {"allow": list(TOOLS)}
+        if kind == "claude_code":
+            given = made["backend"].get("disallowed_tools")
+            made["backend"]["disallowed_tools"] = [*(given if isinstance(given, list) else []), "Bash"]
 
     def claude_tools(self, data: Mapping[str, Any], backend: dict[str, Any]) -> None:
         """Sort the lists of tools: those of Claude Code itself are options of the backend."""

@@ -34,7 +34,6 @@ REASONS: Mapping[str, str] = {
     "program": "no plugin drives this program",
     "media": "no plugin hears or makes audio or video",
     "code": "a Python function named by its file would be code in a configuration; offer it as a tool of an MCP server, or as a toolset plugin",
-    "commands": "no plugin runs commands for agents in the way that this asks for",
     "paths": "no plugin shares folders of this machine with agents",
     "uploads": "only the OpenAI backend takes files with the question",
     "rules": "these rules have another grammar; write `permissions` with allow, ask and deny of today's format",
