@@ -65,8 +65,9 @@ def _import() -> None:
 
 
 async def _shared(config: ServerConfig, section: ServerConfig, context: Context, memory: Memory, every: set[Server]) -> Server:
-    is_shared = config.shared and not section.carries_workspace
-    opener = partial(_opened, config, context, memory, every, is_shared=is_shared)
+    is_shared = config.shared and not section.is_of_one_agent
+    uses_workspace = section.is_of_one_agent or (context.workspace is not None and section.names(str(context.workspace)))
+    opener = partial(_opened, config, context, memory, every, is_shared=is_shared, uses_workspace=uses_workspace)
     made: Server = await context.share(_key(config, "" if is_shared else context.agent), opener)
     return made
 
@@ -88,10 +89,13 @@ async def _nobody() -> AsyncIterator[set[Any]]:
 
 
 @asynccontextmanager
-async def _opened(config: ServerConfig, context: Context, memory: Memory, every: set[Server], *, is_shared: bool) -> AsyncIterator[Server]:
+async def _opened(
+    config: ServerConfig, context: Context, memory: Memory, every: set[Server], *, is_shared: bool, uses_workspace: bool
+) -> AsyncIterator[Server]:
     from massgen_mcp_client.server import Server  # noqa: PLC0415 - with servers only
 
-    server = Server(config, context, memory, is_shared=is_shared, wishes=await context.share(WISHES, _nobody))
+    wishes = await context.share(WISHES, _nobody)
+    server = Server(config, context, memory, is_shared=is_shared, uses_workspace=uses_workspace, wishes=wishes)
     every.add(server)
     context.start(server.connection.run)
     try:

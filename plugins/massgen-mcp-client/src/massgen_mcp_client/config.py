@@ -134,8 +134,17 @@ class ServerConfig:
 
     @property
     def carries_workspace(self) -> bool:
-        """Whether its options or roots name the agent's workspace, so that agents cannot share it."""
-        return any(WORKSPACE in text for text in _texts([self.options, self.roots]))
+        """Whether its options or roots name the agent's workspace."""
+        return self.names(WORKSPACE)
+
+    @property
+    def is_of_one_agent(self) -> bool:
+        """Whether agents cannot share it: it has the workspace of one, by its name or in its sandbox."""
+        return self.carries_workspace or bool(self.options.get("executor"))
+
+    def names(self, text: str) -> bool:
+        """Say whether its options or roots hold a text."""
+        return any(text in one for one in _texts([self.options, self.roots]))
 
     def placed(self, workspace: Path | None) -> ServerConfig:
         """Return it with an agent's workspace in place of `{workspace}`.

@@ -42,19 +42,23 @@ class Inventory:
         memory: How its tools were defined before.
         tell: Puts a fact into the journal.
         notice: Tells a person.
+        uses_workspace: Its tools may work on files of the agent's workspace.
 
     Attributes:
         version: Goes up whenever a list changes.
         is_known: There was a list of tools, of this run or of an earlier one.
     """
 
-    def __init__(self, config: ServerConfig, memory: Memory, tell: Callable[..., None], notice: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, config: ServerConfig, memory: Memory, tell: Callable[..., None], notice: Callable[[str, str], None], *, uses_workspace: bool = False
+    ) -> None:
         self._config, self._memory, self._tell, self._notice = config, memory, tell, notice
         self.tools: Mapping[str, ServerTool] = {}
         self.entries: dict[str, tuple[Mapping[str, Any], ...]] = {}
         self.version = 0
         self.is_known = False
         self._told: set[str] = set()
+        self._uses_workspace = uses_workspace
 
     def take(self, what: What, found: Listing) -> int:
         """Take a new list and return how much of it agents can use."""
@@ -84,7 +88,8 @@ class Inventory:
         for model, (_, wire) in names.assign(config.name, chosen).items():
             raw = by_name[wire]
             self._look_at(wire, raw)
-            made[wire] = ServerTool(wire=wire, tool=to_tool(raw, name=model, server=config.name), digest=digest(raw))
+            tool = to_tool(raw, name=model, server=config.name, uses_workspace=self._uses_workspace)
+            made[wire] = ServerTool(wire=wire, tool=tool, digest=digest(raw))
         for name in self._memory.changed(config, {name: one.digest for name, one in made.items()}) if config.pin != "off" else ():
             self._take_changed(name, made)
         old, self.tools = self.tools, made

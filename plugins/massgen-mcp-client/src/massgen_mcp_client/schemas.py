@@ -105,13 +105,14 @@ def repaired(raw: Any) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     return tool, (*notes[:MAX_NOTES], *([f"and {more} more"] if more > 0 else []))
 
 
-def to_tool(raw: Mapping[str, Any], *, name: str, server: str) -> Tool:
+def to_tool(raw: Mapping[str, Any], *, name: str, server: str, uses_workspace: bool = False) -> Tool:
     """Return a mended definition as agents know it.
 
     Args:
         raw: The definition, as `repaired` returns it.
         name: The tool's name for models.
         server: The server's name.
+        uses_workspace: It may work on files of the agent's workspace.
     """
     hints = raw.get("annotations")
     title = raw.get("title") or (hints or {}).get("title") or ""
@@ -132,6 +133,7 @@ def to_tool(raw: Mapping[str, Any], *, name: str, server: str) -> Tool:
         parameters=_shown(raw["inputSchema"]),
         annotations=annotations,
         source=f"mcp.{server}",
+        uses_workspace=uses_workspace,
     )
 
 

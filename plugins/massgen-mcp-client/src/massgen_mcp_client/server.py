@@ -44,16 +44,26 @@ class Server:
         context: Of the first agent that opened it.
         memory: What is remembered between runs.
         is_shared: Several agents may use it.
+        uses_workspace: Its tools may work on files of the agent's workspace.
         wishes: Say of a server, a tool and an operation whether what crosses the wire is wanted; they may come and go, and change their mind.
     """
 
-    def __init__(self, config: ServerConfig, context: Context, memory: Memory, *, is_shared: bool = True, wishes: Collection[Wish] = ()) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        context: Context,
+        memory: Memory,
+        *,
+        is_shared: bool = True,
+        uses_workspace: bool = False,
+        wishes: Collection[Wish] = (),
+    ) -> None:
         self.config, self._context, self._memory, self._is_shared, self._wishes = config, context, memory, is_shared, wishes
         self.rng = random.Random()  # noqa: S311 - jitter and ids are no secrets
         self.era = ""
         self.span = self._id(64)
         self.trace = context.trace or self._id(128)
-        self.inventory = Inventory(config, memory, self.tell, self._notice)
+        self.inventory = Inventory(config, memory, self.tell, self._notice, uses_workspace=uses_workspace)
         self.features = Features(self)
         self.connection = Connection(config, self, self.rng)
         self.breaker = Breaker(config=config.breaker)

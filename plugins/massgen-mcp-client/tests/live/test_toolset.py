@@ -84,18 +84,21 @@ async def test_no_servers_are_no_tools_and_no_sdk(context: Any) -> None:
 async def test_equal_servers_are_shared_and_those_with_a_workspace_are_not(context: Any, tmp_path: Path) -> None:
     """One connection for all agents with equal sections; one each where the agent's folder is in it."""
     app = MCPServer("app")
+    app.tool(name="save")(lambda: "saved")
     context.transports.servers["app"] = app
     other = context.of("b")
     context.workspace, other.workspace = tmp_path / "a", tmp_path / "b"
     async with context:
         other._tasks = context._tasks
         shared = {"app": {"type": "object", "server": "app"}}
-        async with toolset_of(context, shared), toolset_of(other, shared):
+        async with toolset_of(context, shared) as common, toolset_of(other, shared):
             assert len(context.transports.wires) == 1
+            assert [tool.uses_workspace for tool in common.tools()] == [False]
         own = {"app": {"type": "object", "server": "app", "roots": ["{workspace}"]}}
         async with toolset_of(context, own) as first, toolset_of(other, own) as second:
             assert len(context.transports.wires) == 3
             assert [one._servers[0].config.roots for one in (first, second)] == [(str(tmp_path / "a"),), (str(tmp_path / "b"),)]
+            assert [tool.uses_workspace for tool in first.tools()] == [True]
         alone = {"app": {"type": "object", "server": "app", "shared": False}}
         async with toolset_of(context, alone), toolset_of(other, alone):
             assert len(context.transports.wires) == 5

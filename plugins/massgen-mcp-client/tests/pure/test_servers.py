@@ -324,6 +324,7 @@ def test_the_workspace_of_an_agent_is_put_in_place() -> None:
 
     assert server.carries_workspace
     assert not one({"command": "npx"}).carries_workspace
+    assert one({"command": "npx", "executor": {"type": "local"}}).is_of_one_agent
     assert (placed.options["args"], placed.options["cwd"], placed.roots) == (["x", "/w/sub"], "/w", ("/w",))
     assert one({"command": "npx"}).placed(None)
     with pytest.raises(ConfigProblem, match="the agent has no workspace"):
