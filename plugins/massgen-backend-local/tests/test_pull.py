@@ -23,6 +23,8 @@ from massgen_backend_local.pull import PackageGone, pull
 from massgen_backend_local.store import models_folder
 from massgen_core.api import ModelMissing
 
+pytestmark = pytest.mark.once  # no dependency takes part
+
 if TYPE_CHECKING:
     from conftest import Shelf
 

@@ -22,7 +22,7 @@ from massgen_mcp_stdio.frames import FrameFault
 from massgen_mcp_stdio.transport import open_stdio
 from massgen_testkit import Leaks, PlainContext
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 Peer: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
 Running: TypeAlias = Callable[[int], bool]
 

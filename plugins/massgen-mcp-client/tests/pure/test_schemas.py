@@ -15,6 +15,8 @@ from mcp.types import Tool as WireTool
 from massgen_mcp_client.names import model_name
 from massgen_mcp_client.schemas import MAX_BYTES, listing, repaired, to_tool
 
+pytestmark = pytest.mark.once  # no dependency takes part
+
 OBJECT = {"type": "object", "properties": {}}
 KEYWORDS = [
     *("type", "properties", "items", "required", "enum", "anyOf", "allOf", "$ref", "$defs", "additionalProperties", "nullable", "minimum", "default"),
