@@ -129,6 +129,7 @@ from massgen_core.figures import Figures, ModelFigures
 from massgen_core.fingerprint import canonical_request, fingerprint
 from massgen_core.hookspecs import hookimpl, hookspec
 from massgen_core.links import Link, LinkReport, McpCall
+from massgen_core.media import Uploads, keep_media, kept_media, media_in, open_uploads, read_files
 from massgen_core.messages import (
     Brief,
     Candidate,
@@ -354,6 +355,7 @@ __all__ = [
     "TurnResponded",
     "TurnStarted",
     "UnknownEvent",
+    "Uploads",
     "Usage",
     "UsageChunk",
     "UsageProblem",
@@ -387,12 +389,17 @@ __all__ = [
     "is_reference",
     "is_sound",
     "join",
+    "keep_media",
+    "kept_media",
     "listed_model",
     "listed_price",
     "load_config",
+    "media_in",
     "open_beneath",
+    "open_uploads",
     "rate_limits",
     "read_document",
+    "read_files",
     "render_config",
     "retry_after",
     "schema_at",

@@ -315,21 +315,23 @@ def test_catalogue() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_images_become_files(tmp_path: Path, anyio_backend: str) -> None:
-    """An image that the model made is a file, which the answer names, and goes back with the next request; a damaged one harms nothing."""
+    """An image that the model made is a file of the run, which the answer names; no item holds its data; a damaged one harms nothing."""
     data = base64.b64encode(b"\x89PNG").decode()
     writer = Writer()
     writer.item({"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": data, "output_format": "png"})
     writer.item({"type": "image_generation_call", "id": "ig_2", "status": "completed", "result": "!"})
     writer.text("Done.")
-    async with serving(Play(pieces=writer.end())) as provider, PlainContext(folder=tmp_path, workspace=tmp_path / "work") as context:
+    async with serving(Play(pieces=writer.end())) as provider, PlainContext(folder=tmp_path) as context:
         with anyio.fail_after(20):
             async with (
                 open_backend(OpenAIConfig(base_url=f"{provider.url}/v1"), context) as backend,
                 backend.respond(ModelRequest(model="m", messages=(Message.of("user", "Draw."),))) as stream,
             ):
                 chunks = [chunk async for chunk in stream]
-    (saved,) = (tmp_path / "work").iterdir()
+    (saved,) = (tmp_path / "media").iterdir()
 
     assert saved.read_bytes() == b"\x89PNG"
-    assert saved.name in "".join(chunk.text for chunk in chunks if isinstance(chunk, TextChunk))
-    assert [item["id"] for item in items(chunks)] == ["ig_1", "ig_2", "msg_2"]
+    assert f"[image: {saved}]" in "".join(chunk.text for chunk in chunks if isinstance(chunk, TextChunk))
+    assert [item["id"] for item in items(chunks)] == ["ig_1", "msg_2"]
+    assert items(chunks)[0]["massgen.kept"] == str(saved)
+    assert data not in repr(chunks)

@@ -10,8 +10,9 @@ import attrs
 import pytest
 
 from massgen_backend_openai.config import OpenAIConfig, ReasoningConfig, TextConfig
+from massgen_backend_openai.files import placing
 from massgen_backend_openai.schemas import Tools
-from massgen_backend_openai.wire import Requests, uploads
+from massgen_backend_openai.wire import Requests
 from massgen_core.api import (
     BadRequest,
     Event,
@@ -26,6 +27,7 @@ from massgen_core.api import (
     ToolCall,
     ToolReduced,
     ToolResult,
+    keep_media,
 )
 
 pytestmark = pytest.mark.anyio
@@ -50,10 +52,12 @@ def own(item: dict[str, Any]) -> ProviderItem:
     return ProviderItem(backend="openai", item=item)
 
 
-async def body(*messages: Message, config: OpenAIConfig | None = None, told: list[Event] | None = None, **asked: Any) -> dict[str, Any]:
+async def body(
+    *messages: Message, folder: Path = Path(), config: OpenAIConfig | None = None, told: list[Event] | None = None, **asked: Any
+) -> dict[str, Any]:
     config = config or OpenAIConfig()
     emit = ([] if told is None else told).append
-    requests = Requests(config, Tools(strict=config.strict_tools, emit=emit), await uploads(config))
+    requests = Requests(config, Tools(strict=config.strict_tools, emit=emit), folder, placing(None, 0))
     return await requests.body(ModelRequest(**{"model": "gpt-4o", "messages": messages or (Message.of("user", "Hi"),), **asked}))
 
 
@@ -227,6 +231,17 @@ async def test_items_with_fields_that_only_come() -> None:
     assert item == {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "aGk="}
 
 
+async def test_images_of_earlier_answers(tmp_path: Path) -> None:
+    """An image goes back from the file in which it was kept, also where the run's folder was moved; without its file it is left out."""
+    path = await keep_media(tmp_path / "now", b"hi", "image/png")
+    made = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "massgen.kept": str(tmp_path / "before" / "media" / path.name)}
+    asked = Message(role="assistant", content=(own(made), Text(text="Here.")))
+    whole = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "aGk="}
+
+    assert (await body(asked, folder=tmp_path / "now"))["input"] == [whole, said("Here.")]
+    assert (await body(asked, folder=tmp_path / "gone"))["input"] == [said("Here.")]
+
+
 async def test_chaining() -> None:
     """With chaining only what is new is sent, and the answer to go on from; the instructions are sent each time; answers are stored."""
     reply = Message(role="assistant", content=(Text(text="4"), own({"type": "massgen.response", "id": "resp_7"})))
@@ -277,7 +292,7 @@ async def test_uploads(tmp_path: Path) -> None:
     assert made[0]["content"][2] == {"type": "input_file", "file_url": "https://example.org/a.pdf"}
     assert made[2] == {"role": "user", "content": "And?"}
     with pytest.raises(BadRequest, match="cannot be read"):
-        await uploads(OpenAIConfig(upload_files=({"file_path": str(tmp_path / "none")},)))
+        await body(config=OpenAIConfig(upload_files=({"file_path": str(tmp_path / "none")},)))
 
 
 async def test_schema() -> None:

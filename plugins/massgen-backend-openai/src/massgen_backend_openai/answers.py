@@ -20,11 +20,12 @@ from massgen_core.api import (
     UsageChunk,
 )
 
-__all__ = ["HINT", "NAME", "RESPONSE", "Answer", "usage_of"]
+__all__ = ["HINT", "IMAGE", "KEPT", "NAME", "RESPONSE", "Answer", "usage_of"]
 
 NAME = "openai"
 # Items of our own, which go round like the API's: what else belongs to the text or the call that follows, and the answer to chain to.
 HINT, RESPONSE = "massgen.hint", "massgen.response"
+IMAGE, KEPT = "image_generation_call", "massgen.kept"  # in place of its base64 such an item names the file in which the image is
 _INCOMPLETE: Mapping[str, StopReason] = {"content_filter": "filtered"}
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled"})
 
@@ -68,14 +69,12 @@ class Answer:
         sequence: The number of the last event.
         is_over: The last event came.
         failure: What the API said instead of an answer; None while it did not fail.
-        images: Images that the model made and nobody has taken yet: format and base64.
     """
 
     def __init__(self, *, cites: bool = True, chains: bool = False) -> None:
         self.id, self.model, self.sequence = "", "", -1
         self.is_over, self.is_begun = False, False
         self.failure: Any = None
-        self.images: list[tuple[str, str]] = []
         self._end: dict[str, Any] = {}
         self._chains, self._is_refused = chains, False
         self._citations = Citations() if cites else None
@@ -221,8 +220,6 @@ class Answer:
             done = shown(item)
             if done:
                 found.append(ReasoningChunk(done))
-            if kind == "image_generation_call" and _string(item.get("result")):
-                self.images.append((_string(item.get("output_format")) or "png", item["result"]))
             found.append(ItemChunk(ProviderItem(backend=NAME, item=item)))
 
     def _message(self, item: dict[str, Any], found: list[Chunk]) -> None:

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
-from uuid import uuid4
 
 import anyio
 import httpx2
 import msgspec
 import openai
 
-from massgen_backend_openai.answers import Answer
+from massgen_backend_openai.answers import IMAGE, KEPT, NAME, Answer
 from massgen_backend_openai.clients import open_client
 from massgen_backend_openai.config import OpenAIConfig
 from massgen_backend_openai.faults import BROKEN, RULES
+from massgen_backend_openai.files import opened, placing
 from massgen_backend_openai.schemas import Tools
-from massgen_backend_openai.wire import Requests, uploads
+from massgen_backend_openai.wire import Requests
 from massgen_core.api import (
     BackendFault,
     Chunk,
     ConnectionLost,
     Context,
     Faults,
+    ItemChunk,
     LimitsChunk,
     ModelRequest,
     Overloaded,
+    ProviderItem,
     TextChunk,
     TimedOut,
+    keep_media,
     rate_limits,
 )
 
@@ -58,15 +60,17 @@ async def open_backend(config: OpenAIConfig, context: Context) -> AsyncIterator[
     """
     client = await open_client(config, context)
     faults = Faults(urlsplit(config.address).netloc, config.reference, context.redact, RULES)
-    requests = Requests(config, Tools(strict=config.strict_tools, emit=context.emit), await uploads(config))
-    yield OpenAIBackend(config, client, requests, faults, context.workspace or context.folder / "openai")
+    uploads = await context.share(("massgen-backend-openai", "files", client), lambda: opened(client, faults)) if config.least_upload else None
+    tools = Tools(strict=config.strict_tools, emit=context.emit)
+    requests = Requests(config, tools, context.folder, placing(uploads, config.least_upload))
+    yield OpenAIBackend(config, client, requests, faults, context.folder)
 
 
 class OpenAIBackend:
     """Speaks Responses with one server.
 
     Args:
-        folder: Where images are saved.
+        folder: The run's folder, below which images are kept.
     """
 
     def __init__(self, config: OpenAIConfig, client: openai.AsyncOpenAI, requests: Requests, faults: Faults, folder: Path) -> None:
@@ -146,9 +150,8 @@ class OpenAIBackend:
             async with aclosing(_events(stream.response)) as events:
                 async for event in events:
                     for chunk in answer.take(event):
-                        yield chunk
-                    if answer.images:
-                        yield TextChunk(await self._saved(answer))
+                        for made in await self._kept(chunk) if isinstance(chunk, ItemChunk) else (chunk,):
+                            yield made
                     if answer.is_over:
                         await _drain(events)
                         break
@@ -161,29 +164,25 @@ class OpenAIBackend:
         elif not answer.is_over and fault is None:
             fault = self._faults.garbled("an end in the middle of the answer" if answer.is_begun else "no answer")
         elif answer.is_over:
-            rest = answer.end()
-            if answer.images:
-                yield TextChunk(await self._saved(answer))
-            for chunk in rest:
-                yield chunk
+            for chunk in answer.end():
+                for made in await self._kept(chunk) if isinstance(chunk, ItemChunk) else (chunk,):
+                    yield made
             return
         assert fault is not None
         raise fault
 
-    async def _saved(self, answer: Answer) -> str:
-        """Save the images that the model made; return a text that names them."""
-        folder, said = anyio.Path(self._folder), ""
-        await folder.mkdir(parents=True, exist_ok=True)
-        while answer.images:
-            form, data = answer.images.pop(0)
-            path = folder / f"image-{uuid4().hex[:8]}.{form if form.isalnum() else 'png'}"
-            try:
-                await path.write_bytes(base64.b64decode(data, validate=True))
-            except binascii.Error:
-                said += "\n[an image that came damaged]\n"
-            else:
-                said += f"\n[image: {path}]\n"
-        return said
+    async def _kept(self, chunk: ItemChunk) -> Sequence[Chunk]:
+        """Return an item as it is; an image that the model made is kept as a file, which the answer names."""
+        if chunk.item.item.get("type") != IMAGE or not (data := chunk.item.item.get("result")):
+            return (chunk,)
+        item = {name: value for name, value in chunk.item.item.items() if name != "result"}
+        form = item.get("output_format")
+        try:
+            path = await keep_media(self._folder, base64.b64decode(data, validate=True), f"image/{form or 'png'}")
+        except (ValueError, TypeError):
+            return (TextChunk("\n[an image that came damaged]\n"),)
+        kept = ProviderItem(backend=NAME, item={**item, KEPT: str(path)})
+        return (TextChunk(f"\n[image: {path}]\n"), ItemChunk(kept))
 
     async def _cancel(self, response: str) -> None:
         """Stop an answer that OpenAI works on in the background; nobody waits for it any more."""

@@ -11,6 +11,7 @@ from massgen_core.api import ConfigProblem, check_address, check_headers, check_
 
 __all__ = ["OPENAI", "OWN_FIELDS", "OpenAIConfig", "ReasoningConfig", "TextConfig"]
 
+UPLOAD_BYTES = 2_000_000
 OPENAI = "https://api.openai.com/v1"
 # What the backend itself must say.
 OWN_FIELDS = frozenset({"background", "input", "instructions", "model", "previous_response_id", "store", "stream", "tools"})
@@ -71,6 +72,11 @@ class OpenAIConfig:
     upload_files: tuple[Mapping[str, str], ...] = _help(
         "files for the model to see with the question: `file_path` or `image_path`, a path or an https address", ()
     )
+    upload_bytes: int | None = _help(
+        "images and files of at least so many bytes are uploaded once (Files API) and deleted at the run's end, instead of going along with each"
+        f" request; 0: never; unset: {UPLOAD_BYTES} at OpenAI, never elsewhere",
+        validator=attrs.validators.optional(attrs.validators.ge(0)),
+    )
     parallel_tool_calls: bool | None = _help("several tool calls in one answer; unset: as the API does by itself")
     strict_tools: bool = _help("hold arguments to the schema, for tools whose schema can be enforced", False)
     store: bool = _help("let OpenAI keep the answers for a while", False)
@@ -107,6 +113,13 @@ class OpenAIConfig:
         if self.azure_endpoint:
             return self.azure_endpoint.rstrip("/") + ("/openai" if self.api_version else "/openai/v1")
         return self.base_url.rstrip("/") or OPENAI
+
+    @property
+    def least_upload(self) -> int:
+        """Bytes from which on something is uploaded; 0: nothing is."""
+        if self.upload_bytes is None:
+            return UPLOAD_BYTES if self.address == OPENAI else 0
+        return self.upload_bytes
 
     @property
     def reference(self) -> str:

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
-import anyio
+import attrs
 import msgspec
 
-from massgen_backend_openai.answers import HINT, NAME, RESPONSE
+from massgen_backend_openai.answers import HINT, IMAGE, KEPT, NAME, RESPONSE
 from massgen_backend_openai.config import OPENAI, OWN_FIELDS, OpenAIConfig
 from massgen_backend_openai.models import most_effort, thinks
 from massgen_backend_openai.schemas import Tools, is_strict
-from massgen_core.api import BadRequest, Content, File, Image, Message, ModelRequest, ProviderItem, Text, ToolCall, ToolResult
+from massgen_core.api import (
+    BadRequest,
+    Content,
+    File,
+    Image,
+    Message,
+    ModelRequest,
+    ProviderItem,
+    Text,
+    ToolCall,
+    ToolResult,
+    kept_media,
+    read_files,
+)
 
-__all__ = ["Requests", "uploads"]
+__all__ = ["Requests", "is_textual"]
+
+Media: TypeAlias = Image | File
+Place: TypeAlias = Callable[[Sequence[Message]], Awaitable[Mapping[Media, str]]]
 
 # What goes back of items with fields that the API gives and does not take.
-_RETURNED: Mapping[str, tuple[str, ...]] = {"image_generation_call": ("type", "id", "status", "result")}
+_RETURNED: Mapping[str, tuple[str, ...]] = {IMAGE: ("type", "id", "status", "result")}
 _TEXTUAL = ("application/json", "application/xml", "image/svg+xml", "application/yaml", "application/x-yaml", "application/toml")
 
 
@@ -29,11 +47,13 @@ class Requests:
     Args:
         config: The backend's options.
         tools: Writes the tools.
-        uploads: Parts that stand before the first question.
+        folder: The run's folder, where images of earlier answers are.
+        place: Uploads what is large in messages; returns the API's words for it.
     """
 
-    def __init__(self, config: OpenAIConfig, tools: Tools, uploads: Sequence[Mapping[str, Any]] = ()) -> None:
-        self._config, self._tools, self._uploads = config, tools, uploads
+    def __init__(self, config: OpenAIConfig, tools: Tools, folder: Path, place: Place) -> None:
+        self._config, self._tools, self._folder, self._place = config, tools, folder, place
+        self._uploads = tuple(_upload(upload) for upload in config.upload_files)
         self._hosted = config.hosted
 
     async def body(self, request: ModelRequest) -> dict[str, Any]:
@@ -54,8 +74,11 @@ class Requests:
         previous, messages = _chained(messages) if config.chain else ("", messages)
         if previous:
             body["previous_response_id"] = previous
-        files = {part.path: await _read(part) for message in messages for part in _files(message) if part.path}
-        body["input"] = _Messages(files, () if previous else self._uploads, keeps_ids=config.store or config.background).of(messages)
+        if self._uploads and not previous:
+            messages = _led(messages, self._uploads)
+        placed = await self._place(messages)
+        writer = _Messages(await read_files(messages, without=placed), placed, keeps_ids=config.store or config.background)
+        body["input"] = writer.of([await self._restored(message) for message in messages])
         body.update(stream=True, store=config.store or config.chain or config.background)
         if config.background:
             body["background"] = True
@@ -72,6 +95,19 @@ class Requests:
             if isinstance(extra.get(name), Mapping):
                 extra[name] = {**body.get(name, {}), **extra[name]}
         return {**body, **extra}
+
+    async def _restored(self, message: Message) -> Message:
+        """Return a message with the images that were kept as files, as the API wants them back; one whose file is gone is left out."""
+        if not any(isinstance(part, ProviderItem) and _kind(part.item) == IMAGE for part in message.content):
+            return message
+        parts: list[Content] = []
+        for part in message.content:
+            if isinstance(part, ProviderItem) and _kind(part.item) == IMAGE and KEPT in part.item:
+                if (data := await kept_media(self._folder, part.item[KEPT])) is None:
+                    continue
+                part = attrs.evolve(part, item={**part.item, "result": base64.b64encode(data).decode()})  # noqa: PLW2901 - the same part, whole
+            parts.append(part)
+        return attrs.evolve(message, content=tuple(parts))
 
     def _check(self, request: ModelRequest) -> None:
         if not request.model and self._config.address == OPENAI:
@@ -140,32 +176,26 @@ def _kind(item: Any) -> Any:
     return item.get("type") if isinstance(item, Mapping) else None
 
 
-def _files(message: Message) -> Iterator[File]:
-    for part in message.content:
-        if isinstance(part, File):
-            yield part
-        elif isinstance(part, ToolResult):
-            yield from (inner for inner in part.content if isinstance(inner, File))
-
-
-async def _read(file: File) -> str:
-    try:
-        return base64.b64encode(await anyio.Path(file.path).read_bytes()).decode()
-    except OSError as error:
-        raise BadRequest(f"the file {file.name!r} cannot be read: {error.strerror}") from None
+def _led(messages: Sequence[Message], parts: Sequence[Content]) -> Sequence[Message]:
+    """Return messages with parts before what the user says first."""
+    place = next((place for place, message in enumerate(messages) if message.role == "user"), None)
+    if place is None:
+        return messages
+    led = attrs.evolve(messages[place], content=(*parts, *messages[place].content))
+    return [*messages[:place], led, *messages[place + 1 :]]
 
 
 class _Messages:
     """Writes a conversation as input items.
 
     Args:
-        files: Base64 of the files that stand as paths.
-        uploads: Parts that stand before the first question.
+        files: What is in the files that stand as paths.
+        placed: The API's words for what was uploaded.
         keeps_ids: The API keeps answers, so that an item's id says enough.
     """
 
-    def __init__(self, files: Mapping[str, str], uploads: Sequence[Mapping[str, Any]], *, keeps_ids: bool) -> None:
-        self._files, self._uploads, self._keeps_ids = files, list(uploads), keeps_ids
+    def __init__(self, files: Mapping[str, bytes], placed: Mapping[Media, str], *, keeps_ids: bool) -> None:
+        self._files, self._placed, self._keeps_ids = files, placed, keeps_ids
         self._written: list[dict[str, Any]] = []
 
     def of(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -212,8 +242,6 @@ class _Messages:
 
     def _content(self, message: Message) -> str | list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
-        if message.role == "user" and self._uploads:
-            parts, self._uploads = [dict(part) for part in self._uploads], []
         for part in message.content:
             if isinstance(part, Text | Image | File):
                 parts.append(self._part(part))
@@ -224,10 +252,13 @@ class _Messages:
     def _part(self, part: Text | Image | File) -> dict[str, Any]:
         if isinstance(part, Text):
             return {"type": "input_text", "text": part.text}
+        if (word := self._placed.get(part)) is not None:
+            return {"type": "input_image", "file_id": word, "detail": "auto"} if _is_image(part) else {"type": "input_file", "file_id": word}
         if isinstance(part, Image):
+            if part.url and not _is_image(part):  # one of the option `upload_files`
+                return {"type": "input_file", "file_url": part.url}
             return _image(part.url or f"data:{part.media_type};base64,{part.data}")
-        data = self._files[part.path] if part.path else part.data
-        return file_part(part.name, part.media_type, data)
+        return _file(part, base64.b64encode(self._files[part.path]).decode() if part.path else part.data)
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
         parts = [self._part(part) for part in result.content]
@@ -253,33 +284,34 @@ def _without_id(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in ("id", "status")}
 
 
-def file_part(name: str, media_type: str, data: str) -> dict[str, Any]:
+def is_textual(media_type: str) -> bool:
+    """Tell whether files of this type are shown as text."""
+    return media_type.startswith("text/") or media_type in _TEXTUAL
+
+
+def _is_image(part: Media) -> bool:
+    return part.media_type.startswith("image/")
+
+
+def _file(file: File, data: str) -> dict[str, Any]:
     """Return a file as a part: text as text, an image as an image, anything else as a file."""
-    if media_type.startswith("text/") or media_type in _TEXTUAL:
+    if is_textual(file.media_type):
         text = base64.b64decode(data).decode(errors="replace")
-        return {"type": "input_text", "text": f"File {name}:\n{text}\n"}
-    if media_type.startswith("image/"):
-        return _image(f"data:{media_type};base64,{data}")
-    return {"type": "input_file", "filename": name, "file_data": f"data:{media_type};base64,{data}"}
+        return {"type": "input_text", "text": f"File {file.name}:\n{text}\n"}
+    if _is_image(file):
+        return _image(f"data:{file.media_type};base64,{data}")
+    return {"type": "input_file", "filename": file.name, "file_data": f"data:{file.media_type};base64,{data}"}
 
 
 def _image(url: str) -> dict[str, Any]:
     return {"type": "input_image", "image_url": url, "detail": "auto"}
 
 
-async def uploads(config: OpenAIConfig) -> list[dict[str, Any]]:
-    """Return the configured uploads as parts; addresses are fetched by OpenAI itself.
-
-    Raises:
-        BadRequest: A file cannot be read.
-    """
-    parts: list[dict[str, Any]] = []
-    for upload in config.upload_files:
-        ((kind, place),) = upload.items()
-        if place.startswith(("https://", "http://")):
-            parts.append(_image(place) if kind == "image_path" else {"type": "input_file", "file_url": place})
-            continue
-        name = anyio.Path(place).name
-        media_type = mimetypes.guess_type(name)[0] or ("image/png" if kind == "image_path" else "application/octet-stream")
-        parts.append(file_part(name, media_type, await _read(File(name=name, path=place))))
-    return parts
+def _upload(upload: Mapping[str, str]) -> Media:
+    """Return a configured upload; addresses are fetched by OpenAI itself."""
+    ((kind, place),) = upload.items()
+    if place.startswith(("https://", "http://")):
+        return Image(media_type="image/png" if kind == "image_path" else "application/octet-stream", url=place)
+    name = os.path.basename(place)
+    media_type = mimetypes.guess_type(name)[0] or ("image/png" if kind == "image_path" else "application/octet-stream")
+    return File(name=name, media_type=media_type, path=place)

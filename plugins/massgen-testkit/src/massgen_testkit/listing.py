@@ -74,7 +74,8 @@ class ListingSuite(Suite):
 
     async def test_lists_of_another_kind(self, tmp_path: Path) -> None:
         """Whatever JSON a server sends instead of a list, nothing is listed, or it is an error of the contract."""
-        for data in (None, [], {}, "x", {"data": "x", "models": "x"}, {"data": [None, 1, {}, {"id": 1}], "models": []}):
+        junk: tuple[Any, ...] = (None, [], {}, "x", {"data": "x", "models": "x"}, {"data": [None, 1, {}, {"id": 1}], "models": []})
+        for data in junk:
             try:
                 found, _ = await self.asked(tmp_path, Play(media_type="application/json", pieces=(json.dumps(data).encode(),)))
             except BackendFault:

@@ -47,6 +47,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: Any
+    method: str = "POST"
 
 
 def event(data: Any) -> bytes:
@@ -109,7 +110,8 @@ class Provider:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         raw = await received.receive_exactly(min(int(headers.get("content-length", 0)), LIMIT))
         play = self._plays[min(len(self.asked), len(self._plays) - 1)]
-        self.asked.append(Asked(path=head[0].split(" ")[1], headers=headers, body=_data(raw)))
+        method, path, _ = head[0].split(" ", 2)
+        self.asked.append(Asked(path=path, headers=headers, body=_data(raw), method=method))
         await anyio.sleep(play.delay)
         key = next((headers[name] for name in KEY_HEADERS if name in headers), "").removeprefix("Bearer ").encode()
         await stream.send(_head(play))
