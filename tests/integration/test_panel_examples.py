@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("panel-*.yaml"))
-OWN = {"panel-scripted.yaml", "panel-careful.yaml"}
+OWN = {"panel-careful.yaml", "panel-code.yaml", "panel-scripted.yaml"}
 
 
 def run(example: Path, folder: Path) -> dict[str, object]:
@@ -46,6 +46,24 @@ def test_the_improved_answer_wins(tmp_path: Path) -> None:
     last = {event["data"]["voter"]: event["data"]["choice"] for event in events if event["type"] == "vote.cast"}
     assert set(last.values()) == {"ben"}
     assert "agent.left" not in {event["type"] for event in events}
+
+
+def test_agents_really_run_code(tmp_path: Path) -> None:
+    """The panel's programs ran in the sandbox, what its patterns deny did not, and the audit lists both."""
+    found = run(next(path for path in EXAMPLES if path.name == "panel-code.yaml"), tmp_path)
+
+    command = [sys.executable, "-m", "massgen_core", "code", "audit", str(found["folder"]), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    said = (Path(str(found["folder"])) / "journal.jsonl").read_text()
+    assert sorted((entry["agent"], entry["tool"], entry["status"]) for entry in entries if entry["tool"] != "start_job") == [
+        ("ada", "execute_code", "exited"),
+        ("ada", "execute_command", "exited"),
+        ("ben", "execute_command", "refused"),
+    ]
+    assert [entry["job"] for entry in entries if entry["tool"] == "start_job"] == ["job-1"]
+    assert "all girders together carry 40.0 tonnes" in said
+    assert found["winner"] == "ada"
 
 
 def test_there_are_panels() -> None:

@@ -57,7 +57,7 @@ EVENTS: Sequence[Event] = (
     ToolApproved(agent="ann", turn=1, call="c3", tool="execute_command", is_approved=False),
     judged("c4"),
     called("c4"),
-    CodeRefused(agent="ann", turn=1, call="c4", tool="execute_command", language="shell", code="rm x", reason="named", rule="permissions.deny"),
+    CodeRefused(agent="ann", turn=1, call="c4", tool="execute_command", language="shell", code="rm x", reason="named", rule="code.permissions.deny"),
     judged("c5", tool="start_job"),
     called("c5", "start_job"),
     CodeJobStarted(agent="ann", turn=1, call="c5", job="job-1", code="serve", executor="docker"),
@@ -87,7 +87,7 @@ def test_nothing_is_lost() -> None:
     ]
     assert found[0].verdict == "allow"
     assert found[2].verdict == "ask, not approved"
-    assert found[3].own == "permissions.deny"
+    assert found[3].own == "code.permissions.deny"
     assert (found[4].job, found[4].executor, found[4].seconds) == ("job-1", "docker", 9.0)
     assert found[6].code == '{"command": "ls"}'
 

@@ -214,8 +214,8 @@ async def test_a_denied_command_does_not_run(agent: Open, context: PlainContext,
         await ann.told("execute_command", command="ls")
 
     (refused,) = context.records.of(CodeRefused)
-    assert "permissions.deny names 'rm *'" in text
-    assert (refused.code, refused.rule) == ("ls; rm -rf x", "permissions.deny")
+    assert "code.permissions.deny names 'rm *'" in text
+    assert (refused.code, refused.rule) == ("ls; rm -rf x", "code.permissions.deny")
     assert executed(context)[0].verdict == "allow"
 
 
@@ -229,7 +229,7 @@ async def test_a_person_is_asked(agent: Open, context: PlainContext, answers: li
     (question,) = context.questions
     assert question.detail == "touch x"
     assert (question.options, question.default, question.agent) == (("deny", "allow"), "deny", "a")
-    assert [event.rule for event in executed(context)] == ["permissions.allow (approved by a person)"] * runs
+    assert [event.rule for event in executed(context)] == ["code.permissions.allow (approved by a person)"] * runs
     assert len(context.records.of(CodeRefused)) == 1 - runs
 
 

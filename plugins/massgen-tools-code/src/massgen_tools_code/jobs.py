@@ -135,6 +135,8 @@ class Jobs:
             async with self._sandbox.executor.start(command) as process:
                 job.process = process
                 job.is_ready.set()
+                if job.is_stopped:  # while it was being started
+                    await process.kill()
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(job.take, process.stdout())
                     tasks.start_soon(job.take, process.stderr())

@@ -10,7 +10,9 @@ import attrs
 from massgen_core.api import Verdict
 from massgen_tools_code.config import CommandPermissions
 
-__all__ = ["Rules"]
+__all__ = ["RULE", "Rules"]
+
+RULE = "code.permissions"
 
 _BETWEEN = re.compile(r"(?:&&|\|\||[;&|\n])+")
 # What runs a command within a command: no pattern allows a line that has it.
@@ -38,9 +40,9 @@ class Rules:
         for level in ("deny", "ask"):
             for pattern in getattr(given, level):
                 if any(fnmatchcase(text, pattern) for text in (*whole, *parts)):
-                    return Verdict(level=level, reason=f"permissions.{level} names {pattern!r}", rule=f"permissions.{level}")
+                    return Verdict(level=level, reason=f"{RULE}.{level} names {pattern!r}", rule=f"{RULE}.{level}")
         if not given.allow:
-            return Verdict(level="allow", rule="permissions")
+            return Verdict(level="allow", rule=RULE)
         return self._allowed(language, line, parts)
 
     def _allowed(self, language: str, line: str, parts: list[str]) -> Verdict:
@@ -50,5 +52,5 @@ class Rules:
             found = [next((pattern for pattern in allow if fnmatchcase(part, pattern)), "") for part in parts]
             named = ", ".join(dict.fromkeys(found)) if all(found) else ""
         if named:
-            return Verdict(level="allow", reason=f"permissions.allow names {named!r}", rule="permissions.allow")
-        return Verdict(level="ask", reason="permissions.allow does not name it", rule="permissions.allow")
+            return Verdict(level="allow", reason=f"{RULE}.allow names {named!r}", rule=f"{RULE}.allow")
+        return Verdict(level="ask", reason=f"{RULE}.allow does not name it", rule=f"{RULE}.allow")
