@@ -123,7 +123,7 @@ async def test_a_container_that_is_removed_is_lost(engine: Engine, tmp_path: Pat
 async def test_an_engine_that_goes_away_loses_the_sandbox(engine: Engine, tmp_path: Path) -> None:
     """When the connection to the engine breaks, as on its restart, a running command is lost and its container ends."""
     path = tmp_path / "relay"
-    relay = subprocess.Popen([sys.executable, "-c", RELAY, str(path), engine.path], stdout=subprocess.PIPE)  # noqa: ASYNC220
+    relay = subprocess.Popen([sys.executable, "-c", RELAY, str(path), engine.endpoint.path], stdout=subprocess.PIPE)  # noqa: ASYNC220
     try:
         assert relay.stdout
         assert relay.stdout.readline() == b"ready\n"

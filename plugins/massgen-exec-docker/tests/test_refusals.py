@@ -13,7 +13,8 @@ import pytest
 
 from massgen_core.api import ExecCommand, ExecutorUnavailable, ImageMissing, Limits, LimitUnsupported, MassGenError, NetworkPolicy
 from massgen_exec_docker.config import DockerConfig
-from massgen_exec_docker.engine import Engine, address
+from massgen_exec_docker.endpoint import Endpoint, find
+from massgen_exec_docker.engine import Engine
 from massgen_exec_docker.executor import refuse
 from massgen_exec_docker.profile import DEFAULTS, Profile
 
@@ -26,8 +27,8 @@ ALL = frozenset({"cpus", "descriptors", "disk", "file_size", "memory", "output",
 async def test_an_engine_without_root_enforces_less() -> None:
     """What a rootless engine on the old control groups says it enforces, it does not; with the new ones it does."""
     info = {"MemoryLimit": True, "PidsLimit": True, "CpuCfsQuota": True, "SecurityOptions": ["name=seccomp", "name=rootless"]}
-    old, new = (Engine(None, "", {**info, "CgroupVersion": version}) for version in "12")
-    none = Engine(None, "", {"MemoryLimit": False, "PidsLimit": False, "CpuCfsQuota": False})
+    old, new = (Engine(None, Endpoint(url=""), {**info, "CgroupVersion": version}) for version in "12")
+    none = Engine(None, Endpoint(url=""), {"MemoryLimit": False, "PidsLimit": False, "CpuCfsQuota": False})
 
     assert new.enforced() == ALL
     assert old.enforced() == none.enforced() == ALL - {"cpus", "memory", "processes"}
@@ -90,8 +91,8 @@ async def test_no_engine_is_told_with_what_to_do(tmp_path: Path) -> None:
 async def test_an_engine_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The workspace is on this machine."""
     monkeypatch.setenv("DOCKER_HOST", "ssh://somebody@example.org")
-    with pytest.raises(ExecutorUnavailable, match="socket of this machine"):
-        address()
+    with pytest.raises(ExecutorUnavailable, match="ssh -NL"):
+        find()
 
 
 async def test_a_missing_image_is_told_and_not_fetched(engine: Engine, tmp_path: Path) -> None:

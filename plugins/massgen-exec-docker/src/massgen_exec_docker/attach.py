@@ -12,6 +12,7 @@ import anyio.abc
 import attrs
 
 from massgen_core.api import ExecutorUnavailable, SandboxLost, clean_line
+from massgen_exec_docker.endpoint import Endpoint
 from massgen_exec_docker.engine import Engine
 
 __all__ = ["STDERR", "STDOUT", "Attached", "attach"]
@@ -21,13 +22,14 @@ HEAD = struct.Struct(">BxxxL")
 PIECE = 1 << 18
 MOST = 1 << 24
 ANSWER = 1 << 16
+REASON_SECONDS = 2.0
 
 
 @attrs.define
 class Attached:
     """A container's streams. Whoever holds them holds the container: its input ends with the connection."""
 
-    stream: anyio.abc.SocketStream
+    stream: anyio.abc.ByteStream
     _held: bytearray
 
     async def pieces(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -59,6 +61,15 @@ class Attached:
             await self.stream.aclose()
 
 
+async def _connected(endpoint: Endpoint) -> anyio.abc.ByteStream:
+    if endpoint.path:
+        return await anyio.connect_unix(endpoint.path)
+    host, port = endpoint.place
+    if (context := endpoint.context()) is None:
+        return await anyio.connect_tcp(host, port)
+    return await anyio.connect_tcp(host, port, tls=True, ssl_context=context, tls_standard_compatible=False)
+
+
 async def attach(engine: Engine, container: str) -> Attached:
     """Attach to a container before it is started, so that nothing is missed.
 
@@ -69,9 +80,10 @@ async def attach(engine: Engine, container: str) -> Attached:
     head = f"POST /v{engine.version}/containers/{container}/attach?{asked} HTTP/1.1\r\nHost: docker\r\n"
     head += "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
     try:
-        stream: anyio.abc.SocketStream = await anyio.connect_unix(engine.path)
-    except OSError as error:
-        raise ExecutorUnavailable(f"executor docker: the engine's socket cannot be opened: {error.strerror}") from None
+        stream = await _connected(engine.endpoint)
+    except (OSError, anyio.BrokenResourceError) as error:
+        reason = getattr(error, "strerror", "") or str(error)
+        raise ExecutorUnavailable(f"executor docker: the engine cannot be connected to: {clean_line(reason)}") from None
     held = bytearray()
     try:
         await stream.send(head.encode("ascii"))
@@ -81,7 +93,10 @@ async def attach(engine: Engine, container: str) -> Attached:
             held += await stream.receive(PIECE)
         answer, _, rest = held.partition(b"\r\n\r\n")
         if answer.split(b" ", 2)[1:2] not in ([b"101"], [b"200"]):
-            line = clean_line(answer.split(b"\r\n")[0].decode(errors="replace"))
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError), anyio.move_on_after(REASON_SECONDS):
+                while len(rest) < ANSWER and not rest.rstrip().endswith(b"}"):
+                    rest += await stream.receive(PIECE)
+            line = clean_line((answer.split(b"\r\n")[0] + b": " + rest.strip()[:500]).decode(errors="replace"))
             raise ExecutorUnavailable(f"executor docker: the engine does not let its container be attached to: {line}")
     except (anyio.EndOfStream, anyio.BrokenResourceError):
         await stream.aclose()

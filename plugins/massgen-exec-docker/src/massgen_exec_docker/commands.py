@@ -23,7 +23,7 @@ LABEL = "massgen.image"
 def _engine(arguments: argparse.Namespace) -> Iterator[Engine]:
     from massgen_exec_docker.engine import connect  # noqa: PLC0415 - the SDK is slow to import
 
-    engine = connect(arguments.host)
+    engine = connect(arguments.host, arguments.context)
     try:
         yield engine
     finally:
@@ -32,6 +32,7 @@ def _engine(arguments: argparse.Namespace) -> Iterator[Engine]:
 
 def _add_host(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="", metavar="SOCKET", help="the engine's socket, unix:///path (default: DOCKER_HOST, or the CLI's context)")
+    parser.add_argument("--context", default="", metavar="NAME", help="a context of the Docker CLI, which names the engine")
 
 
 def _print(app: App, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -160,7 +161,7 @@ class Doctor:
             raise UsageProblem("--image needs a name")
         try:
             is_well = True
-            for is_good, line in look(app, arguments.host, arguments.image, is_tried=not arguments.no_try):
+            for is_good, line in look(app, arguments.host, arguments.context, arguments.image, is_tried=not arguments.no_try):
                 app.out(f"{'ok  ' if is_good else 'no  '}{line}")
                 is_well = is_well and is_good
         except MassGenError as error:

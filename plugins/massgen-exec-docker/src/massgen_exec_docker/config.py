@@ -25,7 +25,15 @@ class DockerConfig:
     )
     pull: Literal["never", "missing", "always"] = _help("when the image is fetched from its registry", default="never")
     dockerfile: str = _help("a Dockerfile, or a folder with one, from which the image is built when the executor is opened", default="")
-    host: str = _help("the engine's socket, unix:///path; empty: DOCKER_HOST, else the current context of the Docker CLI", default="")
+    host: str = _help(
+        "the engine's address, unix:///path or tcp://host:port; empty: `context`, else DOCKER_CONTEXT, DOCKER_HOST, the Docker CLI's current context",
+        default="",
+    )
+    context: str = _help("a context of the Docker CLI, which names the engine and its certificates", default="")
+    workspace: Literal["shared", "apart"] = _help(
+        "`apart`: /workspace is in memory, no larger than half of `limits.disk`, and gone with the container: for engines elsewhere",
+        default="shared",
+    )
     read: tuple[str, ...] = _help("files and folders that commands may read, under their own paths", default=())
     write: tuple[str, ...] = _help("folders that commands may write to beside the workspace, under their own paths", default=())
     network: Literal["none", "allow", "full"] = _help("`allow`: only `hosts`, through a proxy; `full`: the engine's bridge", default="none")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import anyio
 
 from massgen_core.api import App, ExecCommand, clean_line
 from massgen_exec_docker.config import DockerConfig
-from massgen_exec_docker.engine import address, connect
+from massgen_exec_docker.engine import connect
 from massgen_exec_docker.owner import is_abandoned
 
 __all__ = ["look"]
@@ -17,16 +18,16 @@ __all__ = ["look"]
 LIMITS = ("cpus", "memory", "processes")
 
 
-def look(app: App, host: str, image: str, *, is_tried: bool) -> Iterator[tuple[bool, str]]:
+def look(app: App, host: str, context: str, image: str, *, is_tried: bool) -> Iterator[tuple[bool, str]]:
     """Yield what was found, and whether it is as it should be.
 
     Raises:
         MassGenError: The engine does not answer, or has no such image; the message says what to do.
     """
-    engine = connect(host)
+    engine = connect(host, context)
     try:
         info = engine.info
-        yield True, f"{clean_line(str(info.get('Name')))}: engine {clean_line(str(info.get('ServerVersion')))} at {address(host)}"
+        yield True, f"{clean_line(str(info.get('Name')))}: engine {clean_line(str(info.get('ServerVersion')))} at {clean_line(engine.endpoint.url)}"
         enforced = engine.enforced()
         for name in LIMITS:
             yield (
@@ -41,14 +42,15 @@ def look(app: App, host: str, image: str, *, is_tried: bool) -> Iterator[tuple[b
     finally:
         engine.client.close()
     if is_tried:
-        seconds = anyio.run(_try, app, host, image)
+        where: Literal["shared", "apart"] = "shared" if engine.endpoint.is_near else "apart"
+        seconds = anyio.run(_try, app, DockerConfig(host=host, context=context, image=image, workspace=where))
         yield True, f"a hardened container started, was looked at from inside, ran a command and was removed in {seconds:.1f} s"
 
 
-async def _try(app: App, host: str, image: str) -> float:
+async def _try(app: App, config: DockerConfig) -> float:
     from massgen_exec_docker.executor import opened_executor  # noqa: PLC0415 - only where a container is tried
 
     begun = time.monotonic()
-    async with app.context() as context, opened_executor(DockerConfig(host=host, image=image), context) as executor:
+    async with app.context() as given, opened_executor(config, given) as executor:
         await executor.run(ExecCommand(argv=("python3", "-c", "pass")))
     return time.monotonic() - begun

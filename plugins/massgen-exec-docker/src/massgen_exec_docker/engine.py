@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -14,14 +13,16 @@ import anyio
 import anyio.to_thread
 import attrs
 import docker
+import docker.constants
 import docker.errors
 import requests.exceptions
 
 from massgen_core.api import ExecutorUnavailable, ImageMissing, MassGenError, clean_line
 from massgen_exec_docker.egress import sweep
+from massgen_exec_docker.endpoint import Endpoint, find
 from massgen_exec_docker.owner import OWNER, is_abandoned
 
-__all__ = ["Engine", "address", "connect", "connected"]
+__all__ = ["Engine", "connect", "connected"]
 
 R = TypeVar("R")
 SECONDS = 120
@@ -33,43 +34,27 @@ HINT = (
 )
 
 
-def address(host: str = "") -> str:
-    """Return where the engine is: as configured, as DOCKER_HOST says, or as the Docker CLI's current context says.
-
-    Raises:
-        ExecutorUnavailable: It is not on this machine.
-    """
-    found = host or os.environ.get("DOCKER_HOST", "")
-    if not found:
-        with suppress(Exception):  # a broken context of a CLI that nobody needs here
-            found = str(docker.context.ContextAPI.get_current_context().Host or "")
-    found = found.replace("http+unix://", "unix://") or "unix:///var/run/docker.sock"
-    if not found.startswith("unix://"):
-        raise ExecutorUnavailable(
-            f"executor docker: the engine at {clean_line(found)} is not reached through a socket of this machine; the workspace could not be "
-            "shared with it. Set host: unix:///var/run/docker.sock, or choose another context"
-        )
-    return found
-
-
 @attrs.define
 class Engine:
     """An engine that answers.
 
     Attributes:
         client: The SDK's client.
-        address: Its socket, as `unix:///path`.
+        endpoint: Where it is.
         info: What it says of itself.
+        is_podman: It is podman behind Docker's interface, which takes less.
     """
 
     client: Any
-    address: str
+    endpoint: Endpoint
     info: Mapping[str, Any]
+    is_podman: bool = False
 
     @property
-    def path(self) -> str:
-        """The file of its socket."""
-        return self.address.removeprefix("unix://")
+    def is_here(self) -> bool:
+        """It is beyond doubt on this machine, with its file systems; where it is not sure, that has to be tried."""
+        kernel = os.uname()
+        return bool(self.endpoint.path) and (self.info.get("Name"), self.info.get("KernelVersion")) == (kernel.nodename, kernel.release)
 
     @property
     def version(self) -> str:
@@ -101,13 +86,14 @@ class Engine:
 
     def now(self, function: Callable[..., R], *arguments: Any, **named: Any) -> R:
         """Call the SDK; errors of the connection become ours, those of the engine stay as they are."""
-        _knock(self.address)  # where nobody listens, the SDK leaves a socket open
+        _knock(self.endpoint)  # where nobody listens, the SDK leaves a socket open
         try:
             return function(*arguments, **named)
         except docker.errors.APIError:  # it did answer; these are errors of requests as well
             raise
         except requests.exceptions.RequestException as error:
-            raise ExecutorUnavailable(f"executor docker: the engine at {self.address} does not answer ({type(error).__name__}). {HINT}") from None
+            where = f"the engine at {clean_line(self.endpoint.url)}"
+            raise ExecutorUnavailable(f"executor docker: {where} does not answer ({type(error).__name__}). {HINT}") from None
 
     def image(self, name: str, pull: str) -> str:
         """Return the id of an image.
@@ -181,44 +167,59 @@ def told(error: docker.errors.APIError) -> str:
     return clean_line(str(error.explanation or error))[:500]
 
 
-def connect(host: str = "") -> Engine:
+def connect(host: str = "", context: str = "") -> Engine:
     """Reach the engine.
 
     Raises:
         ExecutorUnavailable: None answers.
     """
-    where = address(host)
-    _knock(where)
+    return _connect(find(host, context))
+
+
+def _client(endpoint: Endpoint, version: str) -> Any:
+    client = docker.DockerClient(**endpoint.client(), version=version, timeout=SECONDS)
+    client.api.trust_env = False  # REQUESTS_CA_BUNDLE would take the place of the engine's own authority
+    return client
+
+
+def _connect(endpoint: Endpoint) -> Engine:
+    _knock(endpoint)
+    endpoint.context()  # says more of certificates than the SDK does
     client = None
     try:
-        client = docker.DockerClient(base_url=where, version="auto", timeout=SECONDS)
-        return Engine(client, where, client.info())
+        client = _client(endpoint, docker.constants.MINIMUM_DOCKER_API_VERSION)
+        told = client.api.version(api_version=False)
+        client.close()
+        client = _client(endpoint, str(told["ApiVersion"]))
+        is_podman = any("podman" in str(part.get("Name")).lower() for part in told.get("Components") or ())
+        return Engine(client, endpoint, client.info(), is_podman)
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         if client is not None:
             client.close()
-        raise ExecutorUnavailable(f"executor docker: no engine answers at {where} ({type(error).__name__}). {HINT}") from None
+        reason = type(error).__name__
+        if "SSL" in str(error) or "certificate" in str(error):
+            reason = f"TLS: {clean_line(str(error)[-200:])}"
+        raise ExecutorUnavailable(f"executor docker: no engine answers at {clean_line(endpoint.url)} ({reason}). {HINT}") from None
 
 
-def _knock(where: str) -> None:
+def _knock(endpoint: Endpoint) -> None:
     """See whether anybody listens, which tells more than the SDK's errors do."""
-    with socket.socket(socket.AF_UNIX) as door:
-        door.settimeout(SECONDS)
-        try:
-            door.connect(where.removeprefix("unix://"))
-        except PermissionError:
-            raise ExecutorUnavailable(
-                f"executor docker: this user may not use the engine at {where}: add it to the socket's group (sudo usermod -aG docker $USER, then "
-                "log in again), which lets it do whatever root may; or use a rootless engine, or executor local"
-            ) from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ExecutorUnavailable(f"executor docker: no engine answers at {where}: {reason}. {HINT}") from None
+    try:
+        endpoint.knock()
+    except PermissionError:
+        raise ExecutorUnavailable(
+            f"executor docker: this user may not use the engine at {endpoint.url}: add it to the socket's group (sudo usermod -aG docker $USER, then "
+            "log in again), which lets it do whatever root may; or use a rootless engine, or executor local"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExecutorUnavailable(f"executor docker: no engine answers at {clean_line(endpoint.url)}: {reason}. {HINT}") from None
 
 
 @asynccontextmanager
-async def connected(host: str) -> AsyncIterator[Engine]:
+async def connected(endpoint: Endpoint) -> AsyncIterator[Engine]:
     """Reach the engine, remove what crashes left there, and yield it."""
-    engine = await anyio.to_thread.run_sync(connect, host)
+    engine = await anyio.to_thread.run_sync(_connect, endpoint)
     try:
         with suppress(MassGenError):
             await engine.call(engine.reap)

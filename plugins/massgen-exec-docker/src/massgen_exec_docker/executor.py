@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -27,12 +28,14 @@ from massgen_core.api import (
     clean_line,
     is_reference,
 )
+from massgen_exec_docker import apart
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.egress import Proxy, Rules
-from massgen_exec_docker.engine import Engine, address, connected
+from massgen_exec_docker.endpoint import find
+from massgen_exec_docker.engine import Engine, connected
 from massgen_exec_docker.events import SandboxOpened, SandboxRequested
 from massgen_exec_docker.fallback import checked, fallen_back
-from massgen_exec_docker.files import WORKSPACE, Files, Share, give, granted, shares, workspace_of
+from massgen_exec_docker.files import WORKSPACE, Files, Share, give, granted, marked, shares, workspace_of
 from massgen_exec_docker.process import Running
 from massgen_exec_docker.profile import DEFAULTS, HOME, OF_A_CONTAINER, PORT, Profile, opened
 from massgen_exec_docker.session import Session, open_session
@@ -93,6 +96,7 @@ class DockerExecutor:
     _sessions: dict[object, Session] = attrs.field(factory=dict, init=False)
     _proxies: dict[tuple[str, ...], Proxy] = attrs.field(factory=dict, init=False)
     _locks: dict[object, anyio.Lock] = attrs.field(factory=dict, init=False)
+    _is_seen: bool = attrs.field(default=False, init=False)
 
     async def run(self, command: ExecCommand) -> ExecResult:
         """Run a command to its end."""
@@ -112,11 +116,20 @@ class DockerExecutor:
 
     async def read(self, path: str) -> bytes:
         """Return a file of the sandbox."""
+        if self._is_apart:
+            return await apart.read_file(self.run, path)
         return await anyio.to_thread.run_sync(self.files.read_file, path)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file of the sandbox, with its folders."""
-        await anyio.to_thread.run_sync(self.files.write_file, path, data)
+        if self._is_apart:
+            await apart.write_file(self.run, path, data)
+        else:
+            await anyio.to_thread.run_sync(self.files.write_file, path, data)
+
+    @property
+    def _is_apart(self) -> bool:
+        return self.config.workspace == "apart"
 
     async def close(self) -> None:
         """Remove all containers."""
@@ -193,6 +206,11 @@ class DockerExecutor:
         network, user = self._network(command), self._user(command)
         own = {name for name in OF_A_CONTAINER if getattr(command.limits, name) is not None}
         own |= {name for name in OF_A_PROCESS if getattr(limits, name) > getattr(self._base(), name)}
+        if self._is_apart and (own or (network, user) != (self._network(ExecCommand(argv=("",))), self.user)):
+            raise LimitUnsupported(
+                f"executor docker: a command with {', '.join(sorted(own)) or 'a network or a user'} of its own needs a container of its own, which "
+                "would not have the files of this one (workspace: apart); put it into the options of the executor"
+            )
         if own:
             session = await self._opened(limits, network, user, spares=0)
             try:
@@ -209,6 +227,9 @@ class DockerExecutor:
                     del self._sessions[key]
                     with anyio.CancelScope(shield=True):
                         await self._closed(found)
+                    if self._is_apart:
+                        text = "executor docker: the container was lost, and the files of its workspace with it (workspace: apart)"
+                        self.context.emit(NoticeGiven(level="warning", text=text, agent=self.context.agent))
                 found = self._sessions[key] = await self._opened(self._base(), network, user, spares=SPARES)
         yield found
 
@@ -228,8 +249,12 @@ class DockerExecutor:
             limits=attrs.evolve(limits, cpus=min(limits.cpus or cores, cores)),
             enforced=self.enforced,
             spares=spares,
+            is_podman=self.engine.is_podman,
+            mark="" if self._is_apart or self._is_seen or self.engine.is_here else f".massgen-{secrets.token_hex(8)}",
         )
-        session = await open_session(self.engine, profile, self.context)
+        with marked(self.shares[0].source if profile.mark else "", profile.mark):
+            session = await open_session(self.engine, profile, self.context)
+        self._is_seen = True
         self.context.emit(
             SandboxOpened(
                 agent=self.context.agent,
@@ -260,7 +285,7 @@ def _revealed(values: Mapping[str, str], context: Context) -> dict[str, str]:
     return {name: context.secret(value).reveal() if is_reference(value, context.plugins) else value for name, value in values.items()}
 
 
-def _user_of(config: DockerConfig, workspace: Share) -> tuple[int, int]:
+def _user_of(config: DockerConfig, workspace: str) -> tuple[int, int]:
     """Return the user of commands and the group.
 
     Raises:
@@ -271,24 +296,44 @@ def _user_of(config: DockerConfig, workspace: Share) -> tuple[int, int]:
         if not user.isdigit() or not (group.isdigit() or not group):
             raise MassGenError(f"executor docker: option user: {clean_line(config.user)!r} is neither UID nor UID:GID")
         return int(user), int(group or user)
-    state = os.stat(workspace.source)
+    if not workspace:
+        return UNPRIVILEGED, UNPRIVILEGED
+    state = os.stat(workspace)
     return (state.st_uid, state.st_gid) if state.st_uid else (UNPRIVILEGED, UNPRIVILEGED)
 
 
 def _made(config: DockerConfig, context: Context, engine: Engine) -> DockerExecutor:
     """Check what is configured against the engine and this machine, and return the executor."""
+    apart.check(config, context, engine)
+    if config.workspace == "apart":
+        return _made_apart(config, context, engine)
     workspace = workspace_of(context.workspace or context.folder / "massgen-exec-docker" / (context.agent or "run"))
     write = (*shares("write", config.write, writable=(workspace.source,)), *granted(context, (workspace,), is_writable=True))
     own = (workspace, *write)
     read = (*shares("read", config.read, writable=tuple(each.source for each in own)), *granted(context, own, is_writable=False))
-    user, group = _user_of(config, workspace)
-    enforced = engine.enforced()
-    refuse(config.limits, enforced)
-    Rules(config.hosts)
-    image = engine.build(config.dockerfile) if config.dockerfile else engine.image(config.image, config.pull)
+    user, group = _user_of(config, workspace.source)
     give(workspace.source, user, group)
     # What agents are told of their folders holds in the container, too.
     every = tuple({each.target: each for each in (workspace, attrs.evolve(workspace, target=workspace.source), *read, *write)}.values())
+    return _executor(config, context, engine, every, (user, group))
+
+
+def _made_apart(config: DockerConfig, context: Context, engine: Engine) -> DockerExecutor:
+    """Return the executor whose workspace is in its container."""
+    write = (*shares("write", config.write, writable=()), *granted(context, (), is_writable=True))
+    read = (*shares("read", config.read, writable=tuple(each.source for each in write)), *granted(context, write, is_writable=False))
+    return _executor(config, context, engine, (*read, *write), _user_of(config, ""))
+
+
+def _image(config: DockerConfig, engine: Engine) -> str:
+    refuse(config.limits, engine.enforced())
+    Rules(config.hosts)
+    return engine.build(config.dockerfile) if config.dockerfile else engine.image(config.image, config.pull)
+
+
+def _executor(config: DockerConfig, context: Context, engine: Engine, every: tuple[Share, ...], person: tuple[int, int]) -> DockerExecutor:
+    user, group = person
+    image = _image(config, engine)
     return DockerExecutor(
         engine=engine,
         image=image,
@@ -297,7 +342,7 @@ def _made(config: DockerConfig, context: Context, engine: Engine) -> DockerExecu
         shares=every,
         files=Files(shares=every, user=user, group=group),
         user=f"{user}:{group}",
-        enforced=enforced,
+        enforced=engine.enforced(),
     )
 
 
@@ -314,7 +359,8 @@ async def opened_executor(config: DockerConfig, context: Context) -> AsyncIterat
     if config.fallback is not None:
         checked(config)
     try:
-        engine: Engine = await context.share(("massgen-exec-docker", address(config.host)), lambda: connected(config.host))
+        endpoint = find(config.host, config.context)
+        engine: Engine = await context.share(("massgen-exec-docker", endpoint), lambda: connected(endpoint))
     except ExecutorUnavailable as error:
         if config.fallback is None:
             raise
@@ -332,8 +378,9 @@ async def _contained(config: DockerConfig, context: Context, engine: Engine) -> 
     executor = await engine.call(_made, config, context, engine)
     if walls := opened(config):
         context.emit(NoticeGiven(level="info", text=f"executor docker: open in the sandbox: {'; '.join(walls)}", agent=context.agent))
-    if missing := {"cpus", "memory", "processes"} - executor.enforced:
-        text = f"executor docker: this engine does not limit {', '.join(sorted(missing))}"
+    missing = [*sorted({"cpus", "memory", "processes"} - executor.enforced), *(["the number of temporary files"] * engine.is_podman)]
+    if missing:
+        text = f"executor docker: this engine does not limit {', '.join(missing)}"
         context.emit(NoticeGiven(level="warning", text=text, agent=context.agent))
     try:
         yield executor

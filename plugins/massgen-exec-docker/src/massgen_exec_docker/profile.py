@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -68,6 +71,8 @@ class Profile:
         limits: All of them.
         enforced: What the engine says it enforces.
         spares: How many supervisors wait for commands.
+        is_podman: The engine is podman, which knows no limit of the number of temporary files.
+        mark: A file of the workspace's that has to be seen there; empty where that need not be tried.
     """
 
     image: str
@@ -79,6 +84,8 @@ class Profile:
     limits: Limits
     enforced: frozenset[str]
     spares: int = 0
+    is_podman: bool = False
+    mark: str = ""
 
     def _limit(self, name: str) -> Any:
         return getattr(self.limits, name) if name in self.enforced else None
@@ -91,15 +98,33 @@ class Profile:
             "home": HOME,
             "port": PORT if self.network == "allow" else 0,
             "programs": dict(programs()) if is_filtered else {},
+            "mark": f"{WORKSPACE}/{self.mark}" if self.mark else "",
         }
         return ["python3", "-I", "-S", "-X", "utf8", "-c", program(), json.dumps(given)]
+
+    def _ulimits(self) -> list[Any]:
+        found = {"core": 0, "nofile": int(self.limits.descriptors or 0), "fsize": int(self.limits.file_size or 0)}
+        if self.is_podman and (most := _processes()):  # left alone, it asks for more than it may itself where it lacks a capability
+            found["nproc"] = most
+        return [docker.types.Ulimit(name=name, soft=value, hard=value) for name, value in found.items()]
+
+    def _memory_folders(self) -> dict[str, str]:
+        """Return the folders that are in memory, with their options; together with /dev/shm they hold `disk` bytes."""
+        disk = int(self.limits.disk or 0)
+        sizes = {"/tmp": disk // 4, WORKSPACE: disk // 2} if self.config.workspace == "apart" else {"/tmp": disk - disk // 4}  # noqa: S108
+        found = {}
+        for path, size in sizes.items():
+            inodes = "" if self.is_podman else f",nr_inodes={max(64, size // INODE)}"
+            # The mode of a folder that the image has is kept, so that commands' user has to own it.
+            owner = "" if path == "/tmp" or self.is_podman else ",uid={},gid={}".format(*self.user.split(":"))  # noqa: S108 - inside
+            found[path] = f"rw,nosuid,nodev,exec,mode=1777,size={size}{inodes}{owner}"
+        return found
 
     def asked(self) -> dict[str, Any]:
         """Return what the engine is asked for, as the SDK takes it."""
         for share in self.shares:
             share.check()
         disk, config = int(self.limits.disk or 0), self.config
-        inodes = max(64, disk // INODE)
         mounts = [docker.types.Mount(each.target, each.source, type="bind", read_only=not each.writable) for each in self.shares]
         if self.network == "allow":
             mounts.append(docker.types.Mount(PROXY, self.proxy, type="bind", read_only=True))
@@ -129,12 +154,8 @@ class Profile:
             "security_opt": [] if config.new_privileges else ["no-new-privileges:true"],
             "shm_size": max(MEGABYTE, disk // 4),
             "stdin_open": True,
-            "tmpfs": {"/tmp": f"rw,nosuid,nodev,exec,mode=1777,size={disk - disk // 4},nr_inodes={inodes}"},  # noqa: S108
-            "ulimits": [
-                docker.types.Ulimit(name="core", soft=0, hard=0),
-                docker.types.Ulimit(name="nofile", soft=int(self.limits.descriptors or 0), hard=int(self.limits.descriptors or 0)),
-                docker.types.Ulimit(name="fsize", soft=int(self.limits.file_size or 0), hard=int(self.limits.file_size or 0)),
-            ],
+            "tmpfs": self._memory_folders(),
+            "ulimits": self._ulimits(),
             "user": self.user,
             "working_dir": WORKSPACE,
         }
@@ -158,6 +179,11 @@ class Profile:
         broken = [name for name, is_held in holds.items() if not is_held]
         if broken:
             raise LimitUnsupported(f"executor docker: the engine took these limits and does not enforce them: {', '.join(broken)} (seen from inside)")
+        if self.mark and not seen.get("marked"):
+            raise ExecutorUnavailable(
+                "executor docker: the engine sees another folder where the workspace should be: it is on another machine. Use an engine of this "
+                "one, or say workspace: apart, which keeps files in the container"
+            )
         config = self.config
         walls = {
             "no capabilities": bool(config.capabilities) or (seen["capabilities"] == 0 and seen["bounding"] == 0),
@@ -170,6 +196,15 @@ class Profile:
         missing = [name for name, stands in walls.items() if not stands]
         if missing:
             raise ExecutorUnavailable(f"executor docker: the container is not what was asked for; this does not hold: {', '.join(missing)}")
+
+
+def _processes() -> int:
+    """Return how many processes a user may have here, as podman limits itself; 0 where nothing limits them."""
+    own = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    with suppress(OSError, ValueError):
+        most = int(Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii"))
+        return most if own == resource.RLIM_INFINITY else min(own, most)
+    return 0
 
 
 def _number(text: str) -> float:

@@ -158,6 +158,10 @@ def _fault(error: docker.errors.APIError, profile: Profile) -> MassGenError:
         return LimitUnsupported(f"executor docker: the engine may not set these limits: descriptors, file_size: {text}")
     if match := re.search(r"unable to find (user|group) \S+", text):
         return LimitUnsupported(f"executor docker: the image knows no such user: {match.group()}; give the user as a number")
+    if "bind source path does not exist" in text or "no such file or directory: bind" in text:
+        return ExecutorUnavailable(
+            f"executor docker: the engine does not see the folders of this machine: {text}. Use an engine of this one, or say workspace: apart"
+        )
     if "python3" in text and ("not found" in text or "no such file" in text):
         return ExecutorUnavailable(
             f"executor docker: the image {profile.config.image!r} has no python3, which the agent in the container needs; add it to the image"

@@ -288,6 +288,7 @@ def main() -> NoReturn:
     if programs:
         filter_calls(bytes.fromhex(programs.get(os.uname().machine, "")))
     agent = Agent(given["spares"])
-    agent.send(b"H", 0, json.dumps(look()).encode())
+    seen = {**look(), "marked": bool(given.get("mark")) and os.path.lexists(given["mark"])}
+    agent.send(b"H", 0, json.dumps(seen).encode())
     agent.flush()
     agent.serve()
