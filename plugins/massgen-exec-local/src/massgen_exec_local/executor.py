@@ -137,7 +137,8 @@ class LocalExecutor:
     async def _running(self, command: ExecCommand, made: Plan, seconds: float | None, *, is_fed: bool) -> AsyncIterator[Running]:
         failure: Exception | None = None
         with ExitStack() as stack:
-            running = await self._begin(command, made, stack, is_fed)
+            # A server has no time of its own; who gives a command one will run another.
+            running = await self._begin(command, made, stack, is_fed or seconds is not None)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(running.watch, seconds)
                 tasks.start_soon(lambda: running.feed(command.stdin, close=is_fed))
