@@ -12,6 +12,8 @@ from massgen_core.chunks import Chunk, ItemChunk, LimitsChunk, ReasoningChunk, S
 from massgen_core.contracts import (
     App,
     Backend,
+    Check,
+    Checkable,
     Classifier,
     Command,
     Context,
@@ -218,6 +220,8 @@ __all__ = [
     "Content",
     "Context",
     "ContextTooLong",
+    "Check",
+    "Checkable",
     "CredentialStore",
     "CredentialStoreSpec",
     "Decision",

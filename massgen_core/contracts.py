@@ -6,7 +6,7 @@ import argparse
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -25,11 +25,14 @@ from massgen_core.safety import Verdict
 from massgen_core.secrets import Secret
 
 if TYPE_CHECKING:
+    from massgen_core.config.load import Loaded
     from massgen_core.plugins.manager import Plugins
 
 __all__ = [
     "App",
     "Backend",
+    "Check",
+    "Checkable",
     "Classifier",
     "Command",
     "Context",
@@ -212,6 +215,33 @@ class Display(Protocol):
         """Ask a person and return an option or the text; the default where nobody can be asked."""
 
 
+# Trying what is configured
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """One thing that was tried.
+
+    Attributes:
+        what: The thing, for instance `server files`.
+        text: What was found.
+        remedy: What to do.
+    """
+
+    what: str
+    state: Literal["ok", "skipped", "failed"] = "ok"
+    text: str = ""
+    remedy: str = ""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """What a factory returns may also be able to try itself: `massgen config test` asks every object that is."""
+
+    async def check(self) -> Sequence[Check]:
+        """Try each part, and say how it is. It costs nothing, and sends nothing to a model."""
+
+
 # Tools and what stands around calls
 
 
@@ -363,6 +393,9 @@ class App(Protocol):
 
     def context(self, emit: Callable[[Event], None] | None = None) -> AbstractAsyncContextManager[Context]:
         """Return a context for opening plugins outside of a run; what they emit goes to `emit`, what they opened is closed at its end."""
+
+    def contexts(self, loaded: Loaded, emit: Callable[[Event], None] | None = None) -> AbstractAsyncContextManager[Callable[[str], Context]]:
+        """Return a function from an agent's name to the context that its plugins would get in a run, with its folders; empty: for the whole run."""
 
     def out(self, text: str) -> None:
         """Write a line to standard output; control sequences are taken out."""

@@ -16,11 +16,13 @@ from massgen_core.errors import ConfigProblem, ConfigProblems, MassGenError, Plu
 from massgen_core.terminal import clean
 
 if TYPE_CHECKING:
+    from massgen_core.config.load import Loaded
     from massgen_core.contracts import Context
     from massgen_core.coordination import Outcome
     from massgen_core.events import Event, Record
     from massgen_core.messages import Message
     from massgen_core.plugins.manager import Plugins
+    from massgen_core.runtime.scope import Scope
 
 __all__ = ["ConsoleApp", "guarded"]
 
@@ -79,6 +81,19 @@ class ConsoleApp:
 
     @asynccontextmanager
     async def context(self, emit: Callable[[Event], None] | None = None) -> AsyncIterator[Context]:
+        async with self._scope(self._plugins, emit) as scope:
+            yield scope.context()
+
+    @asynccontextmanager
+    async def contexts(self, loaded: Loaded, emit: Callable[[Event], None] | None = None) -> AsyncIterator[Callable[[str], Context]]:
+        from massgen_core.runtime.folders import AgentFolders  # noqa: PLC0415 - few commands open plugins
+
+        async with self._scope(loaded.plugins, emit) as scope:
+            scope.folders = AgentFolders(loaded.config, scope.folder)
+            yield scope.context
+
+    @asynccontextmanager
+    async def _scope(self, plugins: Plugins, emit: Callable[[Event], None] | None) -> AsyncIterator[Scope]:
         import tempfile  # noqa: PLC0415 - few commands open plugins
 
         from massgen_core.runtime.scope import nobody, open_scope  # noqa: PLC0415
@@ -90,8 +105,8 @@ class ConsoleApp:
                     emit(event)
 
         with tempfile.TemporaryDirectory(prefix="massgen-") as folder:
-            async with open_scope(self._plugins, run="", folder=Path(folder), emit=tell, ask=nobody, redactor=Redactor()) as scope:
-                yield scope.context()
+            async with open_scope(plugins, run="", folder=Path(folder), emit=tell, ask=nobody, redactor=Redactor()) as scope:
+                yield scope
 
     def out(self, text: str) -> None:
         sys.stdout.write(f"{clean(text)}\n")

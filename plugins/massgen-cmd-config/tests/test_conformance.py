@@ -98,4 +98,12 @@ class TestShow(_Config):
     mistakes = (("-c", "missing.yaml"), ("--set", "nonsense"))
 
 
+class TestTrial(_Config):
+    """What every command must do."""
+
+    name = "config.test"
+    unsupported = ALONE
+    mistakes = (("missing.yaml",), ("bad.yaml",), ("massgen.yaml", "-c", "massgen.yaml"), ("massgen.yaml", "--seconds", "soon"))
+
+
 del _Config

@@ -23,4 +23,5 @@ def massgen_commands() -> list[CommandSpec]:
         CommandSpec(
             name="config.show", summary="show the resolved configuration and where each value is from", factory="massgen_cmd_config.show:Show"
         ),
+        CommandSpec(name="config.test", summary="try keys, servers, sandboxes and tools, without paying", factory="massgen_cmd_config.trial:Trial"),
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from massgen_core.api import Context, NoticeGiven, Text, Tool, ToolCall, ToolResult, ToolUse, clean_line
+from massgen_core.api import Check, Context, NoticeGiven, Text, Tool, ToolCall, ToolResult, ToolUse, clean_line
 from massgen_mcp_client.config import McpConfig, McpOptions
 from massgen_mcp_client.names import NameCollision, merge
 
@@ -38,7 +38,7 @@ async def open_mcp(options: McpOptions, context: Context) -> AsyncIterator[McpTo
     from massgen_mcp_client.client import open_servers  # noqa: PLC0415 - with servers only
 
     toolset = McpToolset(config, await open_servers(config, context), context)
-    toolset.check()
+    toolset.look()
     yield toolset
 
 
@@ -59,7 +59,7 @@ class McpToolset:
         self._own: Mapping[str, Any] = {}
         self._index: Index | None = None
 
-    def check(self) -> None:
+    def look(self) -> None:
         """Look at the tools once.
 
         Raises:
@@ -67,6 +67,22 @@ class McpToolset:
         """
         if self._servers:
             self._build()
+
+    async def check(self) -> Sequence[Check]:
+        """Start or reach every server, those that would be started at their first call too, and say what each has."""
+        async with anyio.create_task_group() as tasks:
+            for server in self._servers:
+                tasks.start_soon(server.opened)
+        return [self._checked(server) for server in self._servers]
+
+    def _checked(self, server: Server) -> Check:
+        what = f"MCP server {server.config.name}"
+        if (fault := server.fault) is not None:
+            from massgen_mcp_client.commands.remedies import of_fault  # noqa: PLC0415 - for a broken server only
+
+            remedy = next(iter(of_fault(fault, server.config)), f"massgen mcp doctor {server.config.name} says more")
+            return Check(what=what, state="failed", text=server.redact(str(fault)), remedy=remedy)
+        return Check(what=what, text=f"it lists {len(server.inventory.tools)} tool{'' if len(server.inventory.tools) == 1 else 's'}")
 
     def tools(self) -> Sequence[Tool]:
         """The tools as they are now; a server that changes its list changes them from the next model call on."""

@@ -1,0 +1,90 @@
+"""`massgen config test`: each thing that a configuration names is tried, and nothing is sent to a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from massgen_cmd_config.trial import Trial
+
+Call = Callable[..., tuple[int, str, str]]
+
+# A server of the newer era of the protocol, in a few lines of the standard library.
+SERVER = """\
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    method = asked["method"]
+    if method == "initialize":
+        said = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "small", "version": "1"}}
+    elif method == "tools/list":
+        said = {"tools": [{"name": "look", "description": "Look.", "inputSchema": {"type": "object"}}]}
+    else:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no such method"}}), flush=True)
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": said}), flush=True)
+"""
+
+
+@pytest.fixture
+def tried(call: Call, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Write a configuration, try it, and return the exit code and what was found, by what it is about."""
+
+    def invoke(document: dict[str, Any], *words: str) -> tuple[int, dict[str, Any]]:
+        (tmp_path / "it.json").write_text(json.dumps({"version": 1, **document}))
+        code, out, err = call(Trial(), "it.json", "--json", *words)
+        assert out, err
+        return code, {row["what"]: row for row in json.loads(out)}
+
+    return invoke
+
+
+def test_everything_is_well(tried: Callable[..., tuple[int, dict[str, Any]]], tmp_path: Path) -> None:
+    """Servers are started and list their tools, the sandbox runs a command, each with its time; nothing stays behind."""
+    (tmp_path / "server.py").write_text(SERVER)
+    servers = {"small": {"command": sys.executable, "args": [str(tmp_path / "server.py")], "security": {"level": "permissive"}}}
+    code, found = tried(
+        {
+            "agents": [
+                {"name": "ada", "backend": "scripted", "toolsets": [{"type": "mcp", "servers": servers}]},
+                {"name": "ben", "backend": "scripted"},
+            ],
+            "middlewares": ["retry"],
+            "strategy": {"type": "judge", "judge": "ben"},
+        }
+    )
+
+    assert (code, {row["state"] for row in found.values()}) == (0, {"ok"})
+    assert list(found) == ["strategy judge", "backend scripted of ada, ben", "MCP server small", "tools mcp of ada", "middleware retry"]
+    assert "it lists 1 tool" in found["MCP server small"]["text"]
+    assert "mcp__small__look" in found["tools mcp of ada"]["tools"]
+    assert all(row["seconds"] >= 0 for row in found.values())
+
+
+def test_each_thing_that_fails_is_named_with_a_remedy(tried: Callable[..., tuple[int, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that is nowhere, a server that is not installed, an agent that the strategy does not find: all of them at once."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    servers = {"lost": {"command": "uvx", "args": ["lost"]}}
+    code, found = tried(
+        {
+            "agents": [{"name": "ada", "backend": {"type": "openai", "key": "env:UNSET"}}, {"name": "ben", "backend": "scripted"}],
+            "strategy": {"type": "single", "agent": "cyd"},
+            "toolsets": [{"type": "mcp", "servers": servers}],
+        }
+    )
+
+    assert code == 1
+    failed = {what: row for what, row in found.items() if row["state"] == "failed"}
+    assert set(failed) == {"strategy single", "backend openai of ada", "MCP server lost"}
+    assert "cyd" in failed["strategy single"]["text"]
+    assert "UNSET" in failed["backend openai of ada"]["text"]
+    assert failed["backend openai of ada"]["remedy"]
+    assert "uvx" in failed["MCP server lost"]["text"] + failed["MCP server lost"]["remedy"]
