@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("panel-*.yaml"))
-OWN = {"panel-careful.yaml", "panel-code.yaml", "panel-scripted.yaml"}
+OWN = {"panel-careful.yaml", "panel-code.yaml", "panel-guarded.yaml", "panel-scripted.yaml"}
 
 
 def run(example: Path, folder: Path) -> dict[str, object]:
@@ -64,6 +64,19 @@ def test_agents_really_run_code(tmp_path: Path) -> None:
     assert [entry["job"] for entry in entries if entry["tool"] == "start_job"] == ["job-1"]
     assert "all girders together carry 40.0 tonnes" in said
     assert found["winner"] == "ada"
+
+
+def test_a_rule_refuses_a_command_and_says_why(tmp_path: Path) -> None:
+    """The model is told the reason and the rule, nothing ran, and it goes on with a command that no rule matches."""
+    found = run(next(path for path in EXAMPLES if path.name == "panel-guarded.yaml"), tmp_path)
+
+    events = [json.loads(line) for line in (Path(str(found["folder"])) / "journal.jsonl").read_text().splitlines()]
+    judged = [(event["data"]["level"], event["data"]["rule"]) for event in events if event["type"] == "tool.judged"]
+    returned = [event["data"]["result"]["content"][0]["text"] for event in events if event["type"] == "tool.returned"]
+    assert judged == [("deny", "commands.network-into-interpreter"), ("allow", "commands.otherwise")]
+    assert "it executes what the network sends, which nobody has read: curl | sh" in returned[0]
+    assert "stdout:\n40\n" in returned[1]
+    assert [event["type"] for event in events].count("tool.called") == 1
 
 
 def test_there_are_panels() -> None:
