@@ -54,6 +54,7 @@ from massgen_core.errors import (
     CommandRefused,
     ConfigProblem,
     ConfigProblems,
+    ConfigUntrusted,
     ConnectionLost,
     ContextTooLong,
     ExecutorFault,
@@ -159,7 +160,18 @@ from massgen_core.messages import (
 from massgen_core.plain import PlainDisplay, describe
 from massgen_core.prices import Price, cost_text
 from massgen_core.rates import RateLimit, RateLimits, rate_limits, retry_after
-from massgen_core.reading import Document, config_files, config_rows, config_schema, load_config, read_document, render_config, structure
+from massgen_core.reading import (
+    Document,
+    config_files,
+    config_rows,
+    config_schema,
+    is_trusted,
+    load_config,
+    read_document,
+    render_config,
+    structure,
+    trust_store,
+)
 from massgen_core.safety import LEVELS, Level, Verdict, join
 from massgen_core.secrets import Redactor, Secret
 from massgen_core.specs import (
@@ -218,6 +230,7 @@ __all__ = [
     "ConfigProblems",
     "ConnectionLost",
     "Content",
+    "ConfigUntrusted",
     "Context",
     "ContextTooLong",
     "Check",
@@ -392,6 +405,7 @@ __all__ = [
     "hookspec",
     "is_reference",
     "is_sound",
+    "is_trusted",
     "join",
     "keep_media",
     "kept_media",
@@ -409,6 +423,7 @@ __all__ = [
     "schema_at",
     "structure",
     "told",
+    "trust_store",
     "without_nulls",
 ]
 

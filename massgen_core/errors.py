@@ -3,6 +3,7 @@
 * MassGenError
   + UsageProblem                 a command line that makes no sense
   + ConfigProblem                one mistake in a configuration, with its place
+    - ConfigUntrusted            a project's file wants what only a trusted one may have
   + ConfigProblems               all mistakes of one configuration
   + PluginProblem                carries the distribution, kind and name as data
     - PluginMissing              nobody provides the name
@@ -39,6 +40,10 @@ Every message says what is wrong, where, what exists instead and what to do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "AuthenticationFailed",
@@ -48,6 +53,7 @@ __all__ = [
     "CommandRefused",
     "ConfigProblem",
     "ConfigProblems",
+    "ConfigUntrusted",
     "ConnectionLost",
     "ContextTooLong",
     "ExecutorFault",
@@ -114,6 +120,21 @@ class ConfigProblem(MassGenError):
         self.allowed, self.nearest, self.fix = tuple(allowed), nearest, fix
         place = f"{source}:{line}:{column}" if line else source
         super().__init__(": ".join(part for part in (place, path, message) if part))
+
+
+class ConfigUntrusted(ConfigProblem):
+    """A project's file that nobody trusts wants to start programs, open folders, use secrets or the like.
+
+    Args:
+        message: What it wants, and how to trust it.
+        source: What the file is called.
+        file: Its absolute path.
+        digest: What stands for its content, and that of the files which it includes.
+    """
+
+    def __init__(self, message: str, *, source: str, file: Path, digest: str) -> None:
+        self.file, self.digest = file, digest
+        super().__init__(message, source=source)
 
 
 class ConfigProblems(MassGenError):

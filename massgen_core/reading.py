@@ -14,9 +14,21 @@ if TYPE_CHECKING:
     from massgen_core.config.load import Loaded
     from massgen_core.config.schema import Row
     from massgen_core.config.tree import KeyPath, Node, Place
+    from massgen_core.config.trust import TrustStore
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["Document", "config_files", "config_rows", "config_schema", "load_config", "read_document", "render_config", "structure"]
+__all__ = [
+    "Document",
+    "config_files",
+    "config_rows",
+    "config_schema",
+    "is_trusted",
+    "load_config",
+    "read_document",
+    "render_config",
+    "structure",
+    "trust_store",
+]
 
 T = TypeVar("T")
 
@@ -101,6 +113,9 @@ def load_config(
     agents: Sequence[str] = (),
     sets: Sequence[str] = (),
     strategy: str | None = None,
+    is_trusted: bool | str = False,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Return the configuration that a run with these options would have.
 
@@ -112,13 +127,57 @@ def load_config(
         agents: `NAME=BACKEND` or `NAME=BACKEND:MODEL`.
         sets: `KEY.PATH=VALUE`.
         strategy: The name of a strategy.
+        is_trusted: Take the project's file as if it were trusted: for commands that read it and start nothing.
+        folder: Where a project's file is looked for; the working folder if None.
+        environment: Environment variables; the process's own if None.
 
     Raises:
         ConfigProblems: Every mistake, in the order of their places.
+        ConfigUntrusted: The project's file wants what only a trusted one may have, and nobody trusts it as it is now.
     """
     from massgen_core.config.load import load  # noqa: PLC0415
 
-    return load(plugins, file=file, preset=preset, backend=backend, agents=agents, sets=sets, strategy=strategy)
+    return load(
+        plugins,
+        file=file,
+        preset=preset,
+        backend=backend,
+        agents=agents,
+        sets=sets,
+        strategy=strategy,
+        is_trusted=is_trusted,
+        folder=folder,
+        environment=environment,
+    )
+
+
+def trust_store(environment: Mapping[str, str]) -> TrustStore:
+    """Return the list of projects' files that the user trusts."""
+    from massgen_core.config.layers import trust_file  # noqa: PLC0415
+    from massgen_core.config.trust import TrustStore  # noqa: PLC0415
+
+    return TrustStore(trust_file(environment))
+
+
+def is_trusted(file: Path, environment: Mapping[str, str]) -> bool:
+    """Say whether what a configuration names may be started: it is no project's file, or the user trusts it as it is now.
+
+    Args:
+        file: One of `config_files`, or one that a person named.
+        environment: Environment variables.
+
+    Raises:
+        ConfigProblems: It cannot be read.
+    """
+    from massgen_core.config.include import Sources, read_whole  # noqa: PLC0415
+    from massgen_core.config.layers import PROJECT_FILE, VARIABLE  # noqa: PLC0415
+    from massgen_core.config.trust import digest  # noqa: PLC0415
+
+    if file != Path(PROJECT_FILE) or environment.get(VARIABLE, ""):
+        return True
+    sources = Sources(within=file.parent)
+    read_whole(file, name=PROJECT_FILE, comments=True, sources=sources)
+    return trust_store(environment).trusts(file, digest(sources.files))
 
 
 def render_config(loaded: Loaded) -> str:
@@ -155,20 +214,22 @@ def config_rows(plugins: Plugins, kind: str = "", name: str = "") -> tuple[Row, 
     return () if cls is None else describe(cls)
 
 
-def read_document(path: Path, *, name: str = "", comments: bool = False) -> Document:
-    """Read a file: as JSON where its name ends in `.json` or `.jsonc`, as YAML otherwise; nothing in it is executed.
+def read_document(path: Path, *, name: str = "", comments: bool = False, includes: bool = False) -> Document:
+    """Read a file: as JSON where its name ends in `.json` or `.jsonc`, as TOML where it ends in `.toml`, else as YAML; nothing in it is executed.
 
     Args:
         path: The file.
         name: What problems call it; its path where empty.
         comments: JSON may hold comments and trailing commas, as it may in `.jsonc`.
+        includes: Lay it over the files that it includes, where it is a configuration that includes some.
 
     Raises:
         ConfigProblems: It cannot be read or is no document.
     """
     from massgen_core.config.document import read  # noqa: PLC0415
+    from massgen_core.config.include import read_whole  # noqa: PLC0415
 
-    root = read(path, name=name, comments=comments)
+    root = read_whole(path, name=name, comments=comments) if includes else read(path, name=name, comments=comments)
     return Document(root.place.source, root.plain(), root)
 
 

@@ -83,11 +83,13 @@ class BackendSpec(Spec):
         capabilities: What it can do.
         catalogue: `"module:attribute"` of a `Catalogue` that lists, and where it can pulls, models; empty where there is none.
         keys: References to the secrets that it asks for where its options name none, each with what for; empty texts are fine.
+        acts: It starts programs or changes files by itself; a project's file that names it must be trusted.
     """
 
     capabilities: Capabilities = Capabilities()
     catalogue: str = ""
     keys: Mapping[str, str] = attrs.field(factory=dict)
+    acts: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -61,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backend", metavar="NAME", help="one backend for all agents, in place of their own")
     group.add_argument("--strategy", metavar="NAME", help="how the agents come to one answer")
     group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="sets", help="set one value; repeatable")
+    group.add_argument("--trust", action="store_true", help="take the project's massgen.yaml as trusted, for this run")
     group.add_argument("--display", metavar="NAME", help="live interface: an installed display, or 'plain'")
     group.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -91,13 +92,14 @@ def finish(result: Finished, app: ConsoleApp, *, is_json: bool) -> int:
 
 def conduct(arguments: argparse.Namespace, app: ConsoleApp, question: str, history: Sequence[Message] = ()) -> Finished:
     """Conduct a run as the options say."""
-    from massgen_core.config.load import load  # noqa: PLC0415 - `--help` needs none of it
+    from massgen_core.cli.trust import load_asking  # noqa: PLC0415 - `--help` needs none of it
     from massgen_core.config.render import render  # noqa: PLC0415
     from massgen_core.coordination import Task  # noqa: PLC0415
     from massgen_core.runtime.run import Job, make_folder  # noqa: PLC0415
 
-    loaded = load(
-        app.plugins,
+    loaded = load_asking(
+        app,
+        is_trusted=arguments.trust,
         file=arguments.config,
         preset=arguments.preset,
         backend=arguments.backend,

@@ -19,7 +19,7 @@ from massgen_core.errors import ConfigProblem, ConfigProblems
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_VALUES", "parse", "read", "scalar"]
+__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_VALUES", "contents", "parse", "read", "scalar"]
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 64
@@ -65,16 +65,24 @@ def read(path: Path, *, name: str = "", comments: bool = False) -> Node:
         ConfigProblems: It cannot be read or is not a document.
     """
     source = name or str(path)
+    return parse(contents(path, source), source, comments=comments)
+
+
+def contents(path: Path, source: str) -> bytes:
+    """Return what is in a file, as far as a configuration can go.
+
+    Raises:
+        ConfigProblems: It cannot be read; `source` is what the problem calls it.
+    """
     try:
         with path.open("rb") as stream:
-            content = stream.read(4 * MAX_CHARACTERS + 4)
+            return stream.read(4 * MAX_CHARACTERS + 4)
     except FileNotFoundError:
         beside = sorted(other.name for other in path.parent.glob("*.y*ml"))[:10] if path.parent.is_dir() else []
         there = f"; in {path.parent} there are: {', '.join(beside)}" if beside else ""
         raise _problem(f"the file does not exist{there}", Place(source)) from None
     except OSError as error:
         raise _problem(f"the file cannot be read: {error.strerror or error}", Place(source)) from None
-    return parse(content, source, comments=comments)
 
 
 def parse(content: str | bytes, source: str, *, comments: bool = False) -> Node:

@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import attrs
 
 from massgen_core.config.classes import keys, members, unstructure
-from massgen_core.config.document import parse, read
+from massgen_core.config.document import parse
 from massgen_core.config.folders import locate
+from massgen_core.config.include import INCLUDE, Sources, read_whole
 from massgen_core.config.migrate import migrate
 from massgen_core.config.sections import PluginConfig, RunConfig
 from massgen_core.config.structure import in_order
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, Place, graft, merge, parse_path, put, show_path
-from massgen_core.errors import ConfigProblem, ConfigProblems, PluginProblem
-from massgen_core.specs import PresetSpec
+from massgen_core.config.trust import TrustStore, digest
+from massgen_core.config.wants import statement, wants
+from massgen_core.errors import ConfigProblem, ConfigProblems, ConfigUntrusted, PluginProblem
+from massgen_core.specs import BackendSpec, PresetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["PROJECT_FILE", "VARIABLE", "Given", "Layers", "declared", "named", "user_file"]
+__all__ = ["PROJECT_FILE", "VARIABLE", "Given", "Layers", "declared", "named", "trust_file", "user_file"]
 
 PROJECT_FILE = "massgen.yaml"
 VARIABLE = "MASSGEN_CONFIG"
@@ -45,6 +48,7 @@ class Given:
     agents: Sequence[str] = ()
     strategy: str | None = None
     sets: Sequence[str] = ()
+    is_trusted: bool | str = False
 
 
 def user_file(environment: Mapping[str, str]) -> Path:
@@ -52,6 +56,11 @@ def user_file(environment: Mapping[str, str]) -> Path:
     home = environment.get("XDG_CONFIG_HOME", "")
     folder = Path(home) if home.startswith("/") else Path(environment.get("HOME") or Path.home()) / ".config"
     return folder / "massgen" / "config.yaml"
+
+
+def trust_file(environment: Mapping[str, str]) -> Path:
+    """Return the path of the list of projects' files that the user trusts."""
+    return user_file(environment).with_name("trust.json")
 
 
 def declared(node: Node, kind: Any, path: KeyPath = (), plugin: str = "") -> Iterator[tuple[KeyPath, Node, Any, str]]:
@@ -86,12 +95,14 @@ class Layers:
         self.problems: list[ConfigProblem] = []
         self.warnings: list[str] = []
         self.notes: list[ConfigProblem] = []
+        self.project: tuple[Node, Sources] | None = None
 
     def merged(self, given: Given) -> Node:
         """Return all layers as one tree.
 
         Raises:
             ConfigProblems: Something could not be read; what can be read is still looked at first.
+            ConfigUntrusted: The project's file wants what only a trusted one may have.
         """
         layers, is_whole = self.begin(given)
         has_agents = bool(given.agents) or any("agents" in layer.value for layer in layers)
@@ -99,6 +110,8 @@ class Layers:
             layers = [layer for layer in [self.attempt(lambda: self.preset("default"))] if layer] + layers
         root = defaults()
         for layer in layers:
+            if self.project and layer is self.project[0] and given.is_trusted is not True:
+                self.judge(layer, root, self.project[1], given.is_trusted)
             root = merge(root, layer)
         self.options(root, given)
         for text in given.sets:
@@ -121,7 +134,7 @@ class Layers:
         elif not given.preset:
             user, project = user_file(self.environment), self.folder / PROJECT_FILE
             layers += [self.attempt(lambda: self.file(user, str(user)))] if os.path.isfile(user) else []
-            layers += [self.attempt(lambda: self.project(project))] if os.path.isfile(project) else []
+            layers += [self.attempt(lambda: self.read_project(project))] if os.path.isfile(project) else []
         return [layer for layer in layers if layer is not None], bool(named_file)
 
     def attempt(self, read_layer: Callable[[], T]) -> T | None:
@@ -139,11 +152,16 @@ class Layers:
             raise ConfigProblems([ConfigProblem(str(error), source=str(place))]) from error
         return self.current(graft(spec.document, place))
 
-    def file(self, path: Path, name: str, *, is_confined: bool = False) -> Node:
+    def file(self, path: Path, name: str, sources: Sources | None = None) -> Node:
+        def prepare(root: Node, included: Path | None) -> None:
+            named(root)
+            if included is not None:  # what it names is relative to itself
+                self.locate(root, included.parent)
+
         was = len(self.warnings)
-        root = self.current(read(path, name=name))
+        root = self.current(read_whole(path, name=name, sources=sources, prepare=prepare))
         # In older formats folders are relative to where the program is started.
-        self.locate(root, self.folder if len(self.warnings) > was else path.parent, is_confined=is_confined)
+        self.locate(root, self.folder if len(self.warnings) > was else path.parent, is_confined=sources is not None)
         return root
 
     def locate(self, root: Node, base: Path, *, is_confined: bool = False) -> None:
@@ -156,18 +174,32 @@ class Layers:
 
         locate(root, base, wrong, is_confined=is_confined)
 
-    def project(self, path: Path) -> Node:
-        """Read the file of a project. Whoever wrote it may be a stranger, so it cannot give itself permissions."""
-        root = self.file(path, PROJECT_FILE, is_confined=True)
-        for found, node in root.walk():
-            if found[-2:] == ("permissions", "allow"):
-                message = (
-                    f"a project's file cannot allow tools; put this into {user_file(self.environment)}, or name the file: --config {PROJECT_FILE}"
-                )
-                place = node.key or node.place
-                where = {"source": place.source, "line": place.line, "column": place.column}
-                self.problems.append(ConfigProblem(message, path=show_path(found), **where))  # type: ignore[arg-type]
+    def read_project(self, path: Path) -> Node:
+        """Read the file of a project, which may be a stranger's."""
+        sources = Sources(within=path.parent)
+        root = self.file(path, PROJECT_FILE, sources)
+        self.project = root, sources
         return root
+
+    def judge(self, root: Node, below: Node, sources: Sources, trusted: str | bool) -> None:
+        """Refuse a project's file that wants more than a stranger's may have, and that nobody trusts as it is now."""
+        found = wants(root, below, acts=self.acts)
+        (path, _), content = sources.files[0], digest(sources.files)
+        if not found or content == trusted or TrustStore(trust_file(self.environment)).trusts(path, content):
+            return
+        message = (
+            f"this project's file is not trusted, or has changed since; a file that came with the folder may be a stranger's, and it\n"
+            f"{statement(found)}\nRead it; if you trust it, say so once: massgen config trust {PROJECT_FILE}\n(for one run: massgen run --trust)"
+        )
+        raise ConfigUntrusted(message, source=PROJECT_FILE, file=path, digest=content)
+
+    def acts(self, backend: str) -> bool:
+        """Say whether a backend starts programs or changes files by itself; of one that cannot be loaded the check says more."""
+        try:
+            spec = self.plugins.get("backend", backend)
+        except PluginProblem:
+            return False
+        return isinstance(spec, BackendSpec) and spec.acts
 
     def current(self, root: Node) -> Node:
         source, notes = root.place.source, len(self.notes)
@@ -211,6 +243,8 @@ class Layers:
             return self.wrong(str(error), "--set", "")
         if not separator or not path:
             return self.wrong(f"{text!r} is no setting; write KEY.PATH=VALUE", "--set", "")
+        if path[0] == INCLUDE:
+            return self.wrong("only files include files; choose one with --config", "--set", INCLUDE)
         place = Place("--set")
         try:
             node = graft(parse(value, f"--set {key}").plain() if value.strip() else "", place)

@@ -61,6 +61,7 @@ def load(
     agents: Sequence[str] = (),
     sets: Sequence[str] = (),
     strategy: str | None = None,
+    is_trusted: bool | str = False,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Loaded:
@@ -78,15 +79,18 @@ def load(
         agents: `NAME=BACKEND` or `NAME=BACKEND:MODEL`, in place of the agents of all files.
         sets: `KEY.PATH=VALUE`; the value is read as YAML, items of lists are named by number.
         strategy: The name of a strategy.
+        is_trusted: Take the project's file as if it were trusted: for those who only read, and where a person said so. A digest, as
+            `ConfigUntrusted` has one: only as it was then.
         folder: Where a project's file is looked for; the working folder if None.
         environment: Environment variables; the process's own if None.
 
     Raises:
         ConfigProblems: Every mistake, in the order of their places; a missing or broken plugin counts as one.
+        ConfigUntrusted: The project's file wants what only a trusted one may have, and nobody trusts it as it is now.
     """
     environment = os.environ if environment is None else environment
     layers = Layers(plugins, folder or Path(), environment)
-    given = Given(file=file, preset=preset, backend=backend, agents=agents, strategy=strategy, sets=sets)
+    given = Given(file=file, preset=preset, backend=backend, agents=agents, strategy=strategy, sets=sets, is_trusted=is_trusted)
     root = layers.merged(given)
     if "agents" not in root.value:
         raise ConfigProblems([_nothing(plugins, root, file)])

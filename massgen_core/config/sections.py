@@ -92,6 +92,7 @@ class RunConfig:
     """A whole configuration."""
 
     version: Literal[1] = _help("format of this file", default=1)
+    include: tuple[str, ...] = _help("files that this one lies on top of, the first the lowest; looked for beside it", default=())
     agents: tuple[AgentConfig, ...] = _help("who works on the question")
     strategy: PluginConfig = _help("how they come to one answer", kind="strategy", default=PluginConfig(type="consensus"))
     toolsets: tuple[PluginConfig, ...] = _help("tools of all agents", kind="toolset", default=())

@@ -36,6 +36,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "command.config.schema": "massgen-cmd-config",
     "command.config.show": "massgen-cmd-config",
     "command.config.test": "massgen-cmd-config",
+    "command.config.trust": "massgen-cmd-config",
     "command.docker.build-base": "massgen-exec-docker",
     "command.docker.doctor": "massgen-exec-docker",
     "command.docker.images": "massgen-exec-docker",

@@ -188,7 +188,7 @@ def installed(folder: Path) -> Iterator[Plugins]:
 @pytest.fixture
 def loading(plugins: Plugins, tmp_path: Path) -> Callable[..., Loaded]:
     """Load as `massgen run` does, in a folder and an environment of this test's own; keywords are those of `load`, and files by their text:
-    `project`, `user`, and `config` for `--config`."""
+    `project`, which is trusted, `user`, and `config` for `--config`."""
 
     def run(*, project: str = "", user: str = "", config: str = "", environment: dict[str, str] | None = None, **options: object) -> Loaded:
         folder, home = tmp_path / "project", tmp_path / "home"
@@ -205,6 +205,7 @@ def loading(plugins: Plugins, tmp_path: Path) -> Callable[..., Loaded]:
         if config:
             options["file"] = folder / "chosen.yaml"
         variables = {"HOME": str(home), **(environment or {})}
+        options.setdefault("is_trusted", True)
         return load(plugins, folder=folder, environment=variables, **options)  # type: ignore[arg-type]
 
     return run

@@ -102,17 +102,6 @@ def test_files_that_cannot_be_read_are_all_named(loading: Loading) -> None:
     assert {Path(one.source).name for one in found} == {"config.yaml", "massgen.yaml", "--agent"}
 
 
-@pytest.mark.parametrize("text", ["permissions: {allow: ['*']}", "agents: [{backend: plain, permissions: {allow: [x]}}]"])
-def test_a_project_cannot_give_itself_permissions(loading: Loading, text: str) -> None:
-    """A repository that somebody else wrote must not decide what its agents may do here; a person may choose its file."""
-    document = f"version: 1\n{text}\n"
-
-    assert "a project's file cannot allow tools" in only(loading, project=document).message
-    assert loading(user=document)
-    assert loading(config=document, agents=["a=plain"])
-    assert loading(project="version: 1\npermissions: {deny: ['*']}\n").config.permissions.deny == ("*",)
-
-
 def test_the_kernels_own_display_needs_no_plugin(loading: Loading) -> None:
     """`display: plain` works everywhere, and has no options."""
     assert loading(sets=["display=plain"]).document["display"] == {"type": "plain"}

@@ -106,4 +106,12 @@ class TestTrial(_Config):
     mistakes = (("missing.yaml",), ("bad.yaml",), ("massgen.yaml", "-c", "massgen.yaml"), ("massgen.yaml", "--seconds", "soon"))
 
 
+class TestTrust(_Config):
+    """What every command must do."""
+
+    name = "config.trust"
+    example = ("--list",)
+    mistakes = (("missing.yaml",), ("no/massgen.yaml",), ("--list", "--revoke"))
+
+
 del _Config

@@ -19,6 +19,7 @@ def massgen_backends() -> list[BackendSpec]:
             catalogue="massgen_backend_claude_code.catalogue:CATALOGUE",
             config=ClaudeCodeConfig,
             keys={"ANTHROPIC_API_KEY": ""},
+            acts=True,
             capabilities=Capabilities(images=True, files=True, reasoning=True),
         )
     ]

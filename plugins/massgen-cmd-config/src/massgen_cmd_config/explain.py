@@ -48,7 +48,7 @@ class Explain:
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Explain a key and those below it."""
         try:
-            here: Loaded | None = loaded(arguments, app.plugins)
+            here: Loaded | None = loaded(arguments, app.plugins, only_reads=True)
         except ConfigProblems:
             here = None  # a configuration that cannot be used can still be explained
         found = _find(arguments.path, app.plugins, here)

@@ -26,8 +26,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="sets", help="set one value; repeatable")
 
 
-def loaded(arguments: argparse.Namespace, plugins: Plugins) -> Loaded:
+def loaded(arguments: argparse.Namespace, plugins: Plugins, *, only_reads: bool = False) -> Loaded:
     """Return the configuration that the options choose.
+
+    Args:
+        arguments: What was parsed.
+        plugins: The installed plugins.
+        only_reads: Nothing that the configuration names is started, so that a project's file need not be trusted.
 
     Raises:
         ConfigProblems: Every mistake in it.
@@ -40,4 +45,5 @@ def loaded(arguments: argparse.Namespace, plugins: Plugins) -> Loaded:
         agents=arguments.agent,
         sets=arguments.sets,
         strategy=arguments.strategy,
+        is_trusted=only_reads,
     )

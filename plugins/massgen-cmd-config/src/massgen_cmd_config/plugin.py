@@ -24,4 +24,5 @@ def massgen_commands() -> list[CommandSpec]:
             name="config.show", summary="show the resolved configuration and where each value is from", factory="massgen_cmd_config.show:Show"
         ),
         CommandSpec(name="config.test", summary="try keys, servers, sandboxes and tools, without paying", factory="massgen_cmd_config.trial:Trial"),
+        CommandSpec(name="config.trust", summary="trust a project's file until it changes, or no more", factory="massgen_cmd_config.trust:Trust"),
     ]

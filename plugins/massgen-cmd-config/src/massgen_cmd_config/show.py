@@ -27,7 +27,7 @@ class Show:
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Print the resolved configuration; secrets that are written in it are not shown."""
-        found = loaded(arguments, app.plugins)
+        found = loaded(arguments, app.plugins, only_reads=True)
         for warning in found.warnings:
             app.err(f"massgen: {warning}")
         hidden = tuple(leak.text for leak in secrets(Document.of(found.document, "")))

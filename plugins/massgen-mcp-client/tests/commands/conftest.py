@@ -53,6 +53,6 @@ def desk(tmp_path: Path) -> Callable[..., Desk]:
 
     def make(servers: Mapping[str, Any] | None = None, **more: Any) -> Desk:
         document = {"version": 1, "agents": [{"backend": "scripted"}], "toolsets": [{"type": "mcp", "servers": servers, **more}]}
-        return Desk(Project.make(tmp_path, {"massgen.yaml": document} if servers else {}))
+        return Desk(Project.make(tmp_path, {"massgen.yaml": document}).trusted() if servers else Project.make(tmp_path, {}))
 
     return make

@@ -29,7 +29,7 @@ def test_a_run_without_servers_imports_no_sdk(toolsets: list[Mapping[str, Any]],
     pytest.importorskip("massgen_backend_scripted")
     pytest.importorskip("massgen_strategy_single")
     document = {"version": 1, "agents": [{"backend": "scripted"}], "strategy": "single", "toolsets": toolsets}
-    project = Project.make(tmp_path, {"massgen.yaml": document})
+    project = Project.make(tmp_path, {"massgen.yaml": document}).trusted()
     done = subprocess.run(
         [sys.executable, "-c", PROBE, "run", "What is it?", "--quiet"],
         cwd=project.folder,

@@ -21,7 +21,7 @@ class CommandSuite(PluginSuite):
     """What every command must do. A subclass gives `name`.
 
     Attributes:
-        files: Files of the folder in which the command runs.
+        files: Files of the folder in which the command runs; a `massgen.yaml` among them is trusted.
         example: Arguments with which it succeeds; or `unsupported = {"example": "why"}`.
         stdin: What it reads from standard input.
         mistakes: Arguments that a person could get wrong, beside an option that does not exist.
@@ -68,7 +68,7 @@ class CommandSuite(PluginSuite):
 
     def test_help_works(self, massgen_project: Callable[..., Project]) -> None:
         """`massgen NAME --help` prints how the command is used."""
-        result = massgen_project(self.files).run(*self.words, "--help").check()
+        result = massgen_project(self.files).trusted().run(*self.words, "--help").check()
 
         assert "usage:" in result.stdout
         assert " ".join(self.words) in result.stdout
@@ -76,12 +76,12 @@ class CommandSuite(PluginSuite):
     def test_example_succeeds(self, massgen_project: Callable[..., Project]) -> None:
         """The example ends with exit code 0."""
         self.need("example")
-        massgen_project(self.files).run(*self.words, *self.example, stdin=self.stdin).check()
+        massgen_project(self.files).trusted().run(*self.words, *self.example, stdin=self.stdin).check()
 
     def test_exit_code_is_a_number(self, massgen_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
         """`run` returns an int."""
         self.need("example")
-        project = massgen_project(self.files)
+        project = massgen_project(self.files).trusted()
         monkeypatch.chdir(project.folder)
         monkeypatch.setattr("sys.stdin", io.StringIO(self.stdin))
         for key, value in project.variables().items():
@@ -93,7 +93,7 @@ class CommandSuite(PluginSuite):
 
     def test_mistakes_get_a_message(self, massgen_project: Callable[..., Project]) -> None:
         """A person's mistake gives one message and an exit code, no traceback."""
-        project = massgen_project(self.files)
+        project = massgen_project(self.files).trusted()
         for arguments in (("--no-such-option",), *self.mistakes):
             result = project.run(*self.words, *arguments, stdin=self.stdin)
             if result.exit_code == 0 or "Traceback" in result.stderr or not result.stderr.strip():

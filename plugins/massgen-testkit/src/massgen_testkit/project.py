@@ -66,6 +66,19 @@ class Project:
             path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2), encoding="utf-8")
         return project
 
+    def trusted(self) -> Project:
+        """Trust its `massgen.yaml`, where it has one, as `massgen config trust` does, and return it: commands then start what the file names."""
+        from massgen_core.api import trust_store  # noqa: PLC0415 - few projects need it
+        from massgen_core.config.include import Sources, read_whole  # noqa: PLC0415
+        from massgen_core.config.trust import digest  # noqa: PLC0415
+
+        sources, path = Sources(), self.folder / "massgen.yaml"
+        if not path.is_file():
+            return self
+        read_whole(path, sources=sources)
+        trust_store(self.variables()).add(path, digest(sources.files))
+        return self
+
     def variables(self) -> dict[str, str]:
         """Return the environment variables that keep its processes at home."""
         folders = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".local/share", "STATE": ".local/state"}

@@ -12,11 +12,13 @@ from typing import Any
 
 import attrs
 
-from massgen_core.api import ConfigProblem, ConfigProblems, Document, UsageProblem, clean_line, config_files, read_document, structure
+from massgen_core.api import ConfigProblem, ConfigProblems, Document, UsageProblem, clean_line, config_files, is_trusted, read_document, structure
 from massgen_mcp_client.config import McpOptions, ServerConfig
 from massgen_mcp_client.foreign import named, read_import
 
 __all__ = ["Found", "choose", "find", "servers_file"]
+
+_REMEDY = "read it, and if you trust it: massgen config trust"
 
 
 @attrs.frozen(kw_only=True)
@@ -103,9 +105,17 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _servers(path: Path, environment: Mapping[str, str]) -> Iterator[Found]:
-    document = read_document(path, comments=True)
+    document = read_document(path, comments=True, includes=True)
     if not isinstance(document.data, Mapping):
         raise ConfigProblems([document.problem("a configuration is a mapping")])
+    if not is_trusted(path, environment):
+        for one in _of_document(document, path, environment):
+            yield attrs.evolve(one, config=None, notes=(), problem=f"{path} is not trusted, so none of its servers is started; {_REMEDY}")
+        return
+    yield from _of_document(document, path, environment)
+
+
+def _of_document(document: Document, path: Path, environment: Mapping[str, str]) -> Iterator[Found]:
     if not {"agents", "toolsets", "version"} & document.data.keys():
         yield from _imported({"path": str(path)}, {}, str(path), environment)
         return

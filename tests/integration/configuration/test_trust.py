@@ -1,0 +1,132 @@
+"""A cloned repository's `massgen.yaml`: nothing that it names is started before a person trusts it, by any command."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MAIN = "import sys; from massgen_core.cli import main; sys.exit(main(sys.argv[1:]))"
+RUN = ("run", "What?", "--quiet")
+
+
+@pytest.fixture
+def project(massgen_project: Callable[..., Any]) -> Any:
+    """A repository whose server leaves a mark where it is started."""
+    code = "import pathlib; pathlib.Path('started').touch()"
+    server = {"command": sys.executable, "args": ["-c", code], "cwd": ".", "security": {"level": "permissive"}, "retry": {"attempts": 1}}
+    agents = [{"name": "one", "backend": "scripted"}]
+    return massgen_project(
+        {"massgen.yaml": {"version": 1, "agents": agents, "strategy": "single", "toolsets": [{"type": "mcp", "servers": {"s": server}}]}}
+    )
+
+
+def test_nothing_is_started_where_nobody_can_be_asked(project: Any) -> None:
+    """The exit code is that of a configuration that makes no sense, and the message has the command that trusts it."""
+    result = project.run(*RUN)
+
+    assert result.exit_code == 2
+    assert not (project.folder / "started").exists()
+    assert not list(project.home.rglob("journal.jsonl"))
+    assert f"starts {sys.executable} -c import pathlib" in result.stderr
+    assert "massgen config trust massgen.yaml" in result.stderr
+
+
+def test_trust_is_given_once_and_taken_back(project: Any) -> None:
+    """A run then starts what the file names; a change of the file, and taking it back, end that."""
+    assert project.run("config", "trust", "--list").check().stdout == ""
+    said = project.run("config", "trust").check().stderr
+    assert "starts " in said
+    assert project.run("config", "trust", "--list").stdout.strip() == str((project.folder / "massgen.yaml").resolve())
+    assert "trusted as it is" in project.run("config", "trust", "massgen.yaml").check().stderr
+    assert project.run(*RUN).check().stdout.strip() == "Scripted answer of one to: What?"
+    assert (project.folder / "started").exists()
+
+    (project.folder / "started").unlink()
+    path = project.folder / "massgen.yaml"
+    text = path.read_text()
+    path.write_text(text + "\n")
+    assert project.run(*RUN).exit_code == 2
+    path.write_text(text)
+    project.run("config", "trust", "--revoke").check()
+    assert project.run(*RUN).exit_code == 2
+    assert not (project.folder / "started").exists()
+    project.run(*RUN, "--trust").check()
+    assert (project.folder / "started").exists()
+    assert project.run("config", "trust", "--list").stdout == ""
+
+
+def test_a_named_file_needs_no_trust(project: Any) -> None:
+    """Whoever writes `--config massgen.yaml` has chosen it."""
+    project.run(*RUN, "--config", "massgen.yaml").check()
+
+
+@pytest.mark.parametrize("command", [("mcp", "tools", "s"), ("mcp", "call", "s", "x"), ("mcp", "doctor", "s"), ("mcp", "list")])
+def test_no_other_command_starts_it(project: Any, command: tuple[str, ...]) -> None:
+    """Commands that look at servers say why they do not."""
+    result = project.run(*command)
+
+    assert not (project.folder / "started").exists()
+    assert "is not trusted" in result.stdout + result.stderr
+
+
+def test_reading_commands_need_no_trust(project: Any) -> None:
+    """They start nothing; to know what to trust one must be able to look."""
+    project.run("config", "check").check()
+    assert "-c" in project.run("config", "show").check().stdout
+
+
+def at_terminal(project: Any, typed: str) -> tuple[int, str]:
+    """Run in a pseudo-terminal, type something at the question, and return the exit code and what was seen."""
+    terminal, side = pty.openpty()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MASSGEN_")} | project.variables()
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, *RUN], stdin=side, stdout=side, stderr=side, cwd=project.folder, env=environment, start_new_session=True
+    )
+    os.close(side)
+    seen, deadline, is_typed = "", time.monotonic() + 60, False
+    try:
+        while time.monotonic() < deadline:
+            if select.select([terminal], [], [], 1.0)[0]:
+                try:
+                    data = os.read(terminal, 65536)
+                except OSError:  # the other side is closed
+                    break
+                seen += data.decode("utf-8", "replace")
+            if not is_typed and "no > " in seen:
+                os.write(terminal, typed.encode())
+                is_typed = True
+        return process.wait(timeout=30), seen
+    finally:
+        process.kill()
+        os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "starts", "again"),
+    [("\n", 2, False, 2), ("\x04", 2, False, 2), ("o\n", 0, True, 2), ("a\n", 0, True, 0)],
+)
+def test_a_person_is_asked_at_the_terminal(project: Any, typed: str, code: int, starts: bool, again: int) -> None:
+    """Only a clear yes counts: for this run, or until the file changes."""
+    found, seen = at_terminal(project, typed)
+
+    assert "starts " in seen
+    assert (found, (project.folder / "started").exists()) == (code, starts)
+    assert project.run(*RUN).exit_code == again
+
+
+def test_text_of_the_file_commands_no_terminal(massgen_project: Callable[..., Any], tmp_path: Path) -> None:
+    """Escape sequences in what is shown are taken out."""
+    document = 'version: 1\nagents: [{backend: scripted}]\ntoolsets: [{type: mcp, servers: {s: {command: "x\\e]52;c;aGk=\\a\\e[2J"}}}]\n'
+    result = massgen_project({"massgen.yaml": document}).run(*RUN)
+
+    assert result.exit_code == 2
+    assert "\x1b" not in result.stderr
