@@ -20,6 +20,7 @@ from massgen_core.api import (
     BadRequest,
     ConfigProblem,
     File,
+    GrantedPath,
     Image,
     Message,
     ModelMissing,
@@ -120,6 +121,25 @@ def test_options_become_arguments(tmp_path: Path) -> None:
     assert after(arguments, "--max-thinking-tokens") == "2000"
     assert after(arguments, "--effort") == "high"
     assert {"--setting-sources=user,project", "--fallback-model=haiku", "--model=sonnet", "--strict-mcp-config"} <= set(arguments)
+
+
+def test_context_paths_become_arguments(tmp_path: Path) -> None:
+    """Folders and files that it was given can be read, and changed only where they were given so."""
+    (tmp_path / "read").mkdir()
+    (tmp_path / "write").mkdir()
+    (tmp_path / "notes.txt").write_text("", encoding="utf-8")
+    granted = (
+        GrantedPath(path=tmp_path / "read"),
+        GrantedPath(path=tmp_path / "write", is_writable=True),
+        GrantedPath(path=tmp_path / "notes.txt"),
+    )
+    config = ClaudeCodeConfig(disallowed_tools=("WebFetch",))
+    place = Place.of(config, folder=tmp_path, workspace=tmp_path / "work", agent="ann", granted=granted)
+    arguments = launch_of(config, QUESTION, place, key=None).arguments
+
+    assert [arguments[at + 1] for at, word in enumerate(arguments) if word == "--add-dir"] == [str(tmp_path / "read"), str(tmp_path / "write")]
+    assert after(arguments, "--allowedTools") == f"mcp__massgen,Read(/{tmp_path}/notes.txt)"
+    assert after(arguments, "--disallowedTools") == f"WebFetch,Edit(/{tmp_path}/read/**),Edit(/{tmp_path}/notes.txt)"
 
 
 def test_defaults_are_careful(tmp_path: Path) -> None:

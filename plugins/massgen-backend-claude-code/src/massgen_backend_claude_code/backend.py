@@ -123,7 +123,14 @@ class ClaudeCodeBackend:
             return known
         agent, turn = request.metadata.get("agent", "") or self._context.agent, request.metadata.get("turn", "")
         earlier = [each for each in self._sessions if each.agent == agent and not each.is_busy and "0" not in (turn, each.turn)]
-        where = Place.of(self._config, folder=self._context.folder, workspace=self._context.workspace, agent=agent)
+        folders = self._context.folders_of(agent)
+        where = Place.of(
+            self._config,
+            folder=self._context.folder,
+            workspace=folders.workspace if folders else None,
+            agent=agent,
+            granted=folders.context_paths if folders else (),
+        )
         # Turn 0 is a question beside the conversation; it ends nothing. A process writes its record when it ends.
         await self._end(earlier)
         before, record = self._broken.pop((agent, turn), (None, ("", "")))

@@ -17,7 +17,7 @@ import claude_agent_sdk
 
 from massgen_backend_claude_code.config import OWN_FIELDS, ClaudeCodeConfig
 from massgen_backend_claude_code.transport import Launch
-from massgen_core.api import BadRequest, ModelRequest, Secret
+from massgen_core.api import BadRequest, GrantedPath, ModelRequest, Secret
 
 __all__ = ["SERVER", "Place", "launch_of"]
 
@@ -58,16 +58,19 @@ class Place:
     Attributes:
         work: The folder that its tools work in.
         state: What it remembers; in the run's folder.
+        granted: What the agent was given beside its working folder.
     """
 
     work: Path
     state: Path
+    granted: Sequence[GrantedPath] = ()
 
     @classmethod
-    def of(cls, config: ClaudeCodeConfig, *, folder: Path, workspace: Path | None, agent: str) -> Place:
+    def of(cls, config: ClaudeCodeConfig, *, folder: Path, workspace: Path | None, agent: str, granted: Sequence[GrantedPath] = ()) -> Place:
         """Return an agent's place and make its folders."""
         own = folder / "claude-code" / (re.sub(r"[^A-Za-z0-9_-]", "_", agent) or "agent")
-        place = cls(work=(Path(config.cwd).expanduser() if config.cwd else workspace or own / "work").absolute(), state=own.absolute())
+        work = Path(config.cwd).expanduser() if config.cwd else workspace or own / "work"
+        place = cls(work=work.absolute(), state=own.absolute(), granted=granted)
         try:
             place.work.mkdir(parents=True, exist_ok=True)
             for name in ("config", "tmp"):
@@ -94,7 +97,7 @@ def launch_of(config: ClaudeCodeConfig, request: ModelRequest, place: Place, *, 
     _check(request)
     prompt = _system_prompt(config, request)
     scratch: list[Path] = []
-    arguments = [_program(config), *_flags(config, request)]
+    arguments = [_program(config), *_flags(config, request, place)]
     if prompt or config.system_prompt:
         # In a file: an argument is bounded in length, and everybody on the machine can read it.
         file = place.state / f"prompt-{uuid.uuid4().hex}.txt"
@@ -138,21 +141,25 @@ def _system_prompt(config: ClaudeCodeConfig, request: ModelRequest) -> str:
     return "\n\n".join(part for part in (config.append_system_prompt, told) if part)
 
 
-def _flags(config: ClaudeCodeConfig, request: ModelRequest) -> Sequence[str]:
+def _flags(config: ClaudeCodeConfig, request: ModelRequest, place: Place) -> Sequence[str]:
     flags = ["--output-format", "stream-json", "--input-format", "stream-json", "--verbose", "--include-partial-messages"]
     flags += ["--strict-mcp-config", "--mcp-config", json.dumps({"mcpServers": {SERVER: {"type": "sdk", "name": SERVER}}})]
     flags += ["--permission-prompt-tool", "stdio", "--permission-mode", config.permission_mode]
     flags += [f"--setting-sources={','.join(config.setting_sources)}", "--tools", ",".join(config.available)]
-    flags += ["--allowedTools", ",".join((f"mcp__{SERVER}", *config.allowed_tools))]
-    if config.disallowed_tools:
-        flags += ["--disallowedTools", ",".join(config.disallowed_tools)]
+    # In its rules `//` begins an absolute path, and `Edit` stands for all of its tools that change files.
+    files = [one for one in place.granted if not one.path.is_dir()]
+    allowed = [f"{tool}(/{one.path})" for one in files for tool in (("Read", "Edit") if one.is_writable else ("Read",))]
+    denied = [f"Edit(/{one.path}{'/**' if one.path.is_dir() else ''})" for one in place.granted if not one.is_writable]
+    flags += ["--allowedTools", ",".join((f"mcp__{SERVER}", *config.allowed_tools, *allowed))]
+    if config.disallowed_tools or denied:
+        flags += ["--disallowedTools", ",".join((*config.disallowed_tools, *denied))]
     if request.model:
         flags.append(f"--model={request.model}")
     if config.fallback_model:
         flags.append(f"--fallback-model={config.fallback_model}")
     if config.max_turns:
         flags += ["--max-turns", str(config.max_turns)]
-    for folder in config.add_dirs:
+    for folder in (*config.add_dirs, *(str(one.path) for one in place.granted if one.path.is_dir())):
         flags += ["--add-dir", str(Path(folder).expanduser().absolute())]
     if config.max_thinking_tokens is not None:
         flags += ["--max-thinking-tokens", str(config.max_thinking_tokens)] if config.max_thinking_tokens else ["--thinking", "disabled"]
