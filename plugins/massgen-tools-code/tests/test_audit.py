@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from massgen_core.api import Event, Record, RunStarted, Text, ToolApproved, ToolCalled, ToolJudged, ToolResult, ToolReturned
+from massgen_core.api import Event, Record, RunResumed, RunStarted, Text, ToolApproved, ToolCalled, ToolJudged, ToolResult, ToolReturned
 from massgen_core.cli.app import ConsoleApp
 from massgen_core.codec import encode
 from massgen_core.plugins.manager import Plugins
@@ -90,6 +90,24 @@ def test_nothing_is_lost() -> None:
     assert found[3].own == "code.permissions.deny"
     assert (found[4].job, found[4].executor, found[4].seconds) == ("job-1", "docker", 9.0)
     assert found[6].code == '{"command": "ls"}'
+
+
+def test_ids_that_come_twice_are_two_executions() -> None:
+    """Providers give ids twice; the span tells them apart, and what a crash cut off is answered under another one."""
+    told = [(judged("c"), "1"), (called("c"), "1"), (returned("c", is_error=True), "2"), (judged("c"), "3"), (called("c"), "3"), (returned("c"), "3")]
+    found = entries(Record(seq, float(seq), event, span) for seq, (event, span) in enumerate(told, start=1))
+
+    assert [entry.status for entry in found] == ["failed", "done"]
+
+
+def test_a_job_that_a_crash_cut_off_is_not_the_one_that_came_after() -> None:
+    """Jobs are counted anew when a run goes on."""
+    started = [CodeJobStarted(agent="ann", turn=1, call=f"c{number}", job="job-1", code="serve", executor="local") for number in (1, 2)]
+    told = [started[0], RunResumed(version="0"), started[1], CodeJobEnded(agent="ann", job="job-1", status="exited", exit_code=0)]
+    records = [Record(seq, float(seq), event, str(seq)) for seq, event in enumerate(told, start=1)]
+
+    assert [entry.status for entry in entries(records)] == ["unfinished", "exited"]
+    assert [entry.status for entry in entries(records[:1], is_live=True)] == ["running"]
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
-from massgen_core.api import App, Record, ToolApproved, ToolCalled, ToolJudged, ToolReturned, clean_line
+from massgen_core.api import App, Record, RunResumed, ToolApproved, ToolCalled, ToolJudged, ToolReturned, clean_line
 from massgen_tools_code.events import CodeExecuted, CodeJobEnded, CodeJobStarted, CodeRefused
 from massgen_tools_code.output import bytes_text
 
@@ -61,16 +61,22 @@ class Entry:
             setattr(self, name, getattr(event, name))
 
 
+# Agent, turn, the call's id and its span: providers give ids twice, and so does one that begins anew after a crash.
+_Key: TypeAlias = tuple[str, int, str, str]
 _ENDED = ("status", "exit_code", "seconds", "cpu_seconds", "memory", "output", "stored", "reason")
 _BEGUN = ("code", "executor", "folder")
 
 
-def entries(records: Iterable[Record]) -> list[Entry]:
+def entries(records: Iterable[Record], *, is_live: bool = False) -> list[Entry]:
     """Return the executions of a journal, in the order in which they were asked for.
 
     A call that was judged and came to no end is among them, so that nothing is lost where a program was killed in the middle of it.
+
+    Args:
+        records: The journal.
+        is_live: A process is working on the run now, so that its jobs may still run.
     """
-    found: dict[tuple[str, int, str], Entry] = {}
+    found: dict[_Key, Entry] = {}
     jobs: dict[tuple[str, str], Entry] = {}
     for record in records:
         event = record.event
@@ -90,15 +96,26 @@ def entries(records: Iterable[Record]) -> list[Entry]:
         elif isinstance(event, CodeJobEnded) and (event.agent, event.job) in jobs:
             jobs[event.agent, event.job].take(event, *_ENDED)
         elif isinstance(event, ToolReturned) and event.tool in RUN:
-            _returned(found, event)
+            _returned(found, record, event)
+        elif isinstance(event, RunResumed):
+            jobs.clear()
+            _cut_off(found)
+    if not is_live:
+        _cut_off(found)
     return list(found.values())
 
 
-def _of(found: dict[tuple[str, int, str], Entry], record: Record, event: Any) -> Entry:
+def _cut_off(found: Mapping[_Key, Entry]) -> None:
+    """Note of jobs that run that their program ended."""
+    for entry in found.values():
+        if entry.status == "running":
+            entry.status = "unfinished"
+
+
+def _of(found: dict[_Key, Entry], record: Record, event: Any) -> Entry:
     tool = getattr(event, "tool", "start_job")
-    return found.setdefault(
-        (event.agent, event.turn, event.call), Entry(at=record.at, agent=event.agent, turn=event.turn, call=event.call, tool=tool)
-    )
+    key = (event.agent, event.turn, event.call, record.span)
+    return found.setdefault(key, Entry(at=record.at, agent=event.agent, turn=event.turn, call=event.call, tool=tool))
 
 
 def _add(entry: Entry, event: CodeExecuted | CodeRefused | CodeJobStarted, jobs: dict[tuple[str, str], Entry]) -> None:
@@ -115,8 +132,10 @@ def _add(entry: Entry, event: CodeExecuted | CodeRefused | CodeJobStarted, jobs:
         jobs[event.agent, event.job] = entry
 
 
-def _returned(found: dict[tuple[str, int, str], Entry], event: ToolReturned) -> None:
-    entry = found.get((event.agent, event.turn, event.result.call))
+def _returned(found: dict[_Key, Entry], record: Record, event: ToolReturned) -> None:
+    key = (event.agent, event.turn, event.result.call)
+    # What a crash cut off is answered later, under another span.
+    entry = found.get((*key, record.span)) or next((found[each] for each in reversed(found) if each[:3] == key), None)
     if entry is not None and entry.status == "unfinished":
         entry.status, entry.reason = ("failed" if event.result.is_error else "done"), clean_line(event.result.text)
 
@@ -133,7 +152,7 @@ class Audit:
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Print the executions and return the exit code."""
         folder = app.find_run(arguments.run)
-        every = [entry for entry in entries(app.records(folder)) if arguments.agent in (None, entry.agent)]
+        every = [entry for entry in entries(app.records(folder), is_live=app.is_live(folder)) if arguments.agent in (None, entry.agent)]
         for entry in every:
             for line in [json.dumps(attrs.asdict(entry))] if arguments.json else _lines(entry):
                 app.out(line)
