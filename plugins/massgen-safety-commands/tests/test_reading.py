@@ -151,7 +151,7 @@ def test_deletion_that_is_only_text_is_not_seen(text: str) -> None:
         ("//etc", "/etc"),
         ("~/x", "~/x"),
         ("/home/ann/x", "~/x"),
-        ("/root/.ssh", "~/.ssh"),
+        ("/Users/ann/.ssh", "~/.ssh"),
         ("~ann/x", "~/x"),
         ("/ws/a", "./a"),
         ("/ws", "./"),
