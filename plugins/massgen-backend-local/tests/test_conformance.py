@@ -96,6 +96,12 @@ class TestDefault(PresetSuite):
     name = "default"
 
 
+class TestPrivate(PresetSuite):
+    """The same, and nothing else."""
+
+    name = "private"
+
+
 class TestQuickLocal(PresetSuite):
     """The same with the small model."""
 

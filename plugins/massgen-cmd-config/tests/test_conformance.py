@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from massgen_testkit import CommandSuite
+from massgen_testkit import CommandSuite, PresetSuite
 
 GOOD = "version: 1\nagents: [scripted]\n".replace("[scripted]", "[{backend: scripted}]")
 OLD = "agents:\n  - id: al\n    backend: {type: lmstudio}\n"
@@ -115,3 +115,9 @@ class TestTrust(_Config):
 
 
 del _Config
+
+
+class TestReview(PresetSuite):
+    """What every preset must be; the others are looked at with all plugins."""
+
+    name = "review"

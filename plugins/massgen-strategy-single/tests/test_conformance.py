@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from massgen_testkit import PresetSuite
 from massgen_testkit.games import NAMES
 from massgen_testkit.strategy import StrategySuite
 
@@ -25,3 +26,9 @@ class TestSingle(StrategySuite):
 
     def most_calls(self, agents: int) -> int:
         return 1
+
+
+class TestSingleAgent(PresetSuite):
+    """What every preset must be."""
+
+    name = "single-agent"

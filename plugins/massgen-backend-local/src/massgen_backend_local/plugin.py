@@ -23,6 +23,19 @@ def _trio(model: str) -> dict[str, Any]:
     return {"version": 1, "agents": agents, "strategy": "consensus"}
 
 
+# Nothing that could send the question elsewhere may be used, whatever else is installed.
+_PRIVATE = {
+    **_trio(""),
+    "plugins": {
+        "allow": [
+            *("massgen-backend-local", "massgen-backend-scripted", "massgen-backend-replay", "massgen-strategy-consensus"),
+            *("massgen-display-terminal", "massgen-middleware-basic"),
+        ]
+    },
+    "permissions": {"deny": ["*"]},
+}
+
+
 @hookimpl
 def massgen_backends() -> list[BackendSpec]:
     return [
@@ -42,4 +55,5 @@ def massgen_presets() -> list[PresetSpec]:
     return [
         PresetSpec(name="default", summary="three agents on the best local model that is pulled", document=_trio("")),
         PresetSpec(name="quick-local", summary="three agents on the small local model: twice as fast, often wrong", document=_trio("small")),
+        PresetSpec(name="private", summary="three agents on the local model, and nothing that could send anything elsewhere", document=_PRIVATE),
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from massgen_core.api import CommandSpec, hookimpl
+from massgen_cmd_config.starters import PRESETS
+from massgen_core.api import CommandSpec, PresetSpec, hookimpl
 
-__all__ = ["massgen_commands"]
+__all__ = ["massgen_commands", "massgen_presets"]
 
 
 @hookimpl
@@ -26,3 +27,9 @@ def massgen_commands() -> list[CommandSpec]:
         CommandSpec(name="config.test", summary="try keys, servers, sandboxes and tools, without paying", factory="massgen_cmd_config.trial:Trial"),
         CommandSpec(name="config.trust", summary="trust a project's file until it changes, or no more", factory="massgen_cmd_config.trust:Trust"),
     ]
+
+
+@hookimpl
+def massgen_presets() -> list[PresetSpec]:
+    """Provide presets that need plugins of several distributions."""
+    return list(PRESETS)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from massgen_core.api import CommandSpec, Event, ExecutorSpec, hookimpl
+from massgen_core.api import CommandSpec, Event, ExecutorSpec, PresetSpec, hookimpl
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.events import EVENTS
 
-__all__ = ["massgen_commands", "massgen_event_types", "massgen_executors"]
+__all__ = ["massgen_commands", "massgen_event_types", "massgen_executors", "massgen_presets"]
 
 _COMMANDS = "massgen_exec_docker.commands"
+_CODER = "You write code. Keep it small, run it, test it, and say what was tested and what was not."
+_CODING = {
+    "version": 1,
+    "agents": [{"name": name, "backend": name, "system": _CODER} for name in ("anthropic", "openai")],
+    "strategy": "consensus",
+    "toolsets": [{"type": "code", "executor": {"type": "docker"}}],
+    "classifiers": [{"type": "commands", "otherwise": "allow"}],
+    "limits": {"money": 3.0, "seconds": 1800},
+}
 
 
 @hookimpl
@@ -34,3 +43,9 @@ def massgen_commands() -> list[CommandSpec]:
         CommandSpec(name="docker.prune", summary="remove containers whose owners are gone", factory=f"{_COMMANDS}:Prune"),
         CommandSpec(name="docker.ps", summary="list MassGen's containers", factory=f"{_COMMANDS}:Ps"),
     ]
+
+
+@hookimpl
+def massgen_presets() -> list[PresetSpec]:
+    """Provide agents that code in containers."""
+    return [PresetSpec(name="coding-docker", summary="two providers write and run code in containers without a network", document=_CODING)]

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from massgen_core.api import CommandSpec, Event, ToolsetSpec, hookimpl
+from massgen_core.api import CommandSpec, Event, PresetSpec, ToolsetSpec, hookimpl
 from massgen_mcp_client.config import McpOptions
 from massgen_mcp_client.events import EVENTS
 
-__all__ = ["massgen_commands", "massgen_event_types", "massgen_toolsets"]
+__all__ = ["massgen_commands", "massgen_event_types", "massgen_presets", "massgen_toolsets"]
 
 _COMMANDS = "massgen_mcp_client.commands"
+_RESEARCHER = "You research with your tools. Name the source of every claim, with its address, and say what is not known."
+_RESEARCH = {
+    "version": 1,
+    "agents": [{"name": name, "backend": name, "system": _RESEARCHER} for name in ("anthropic", "gemini", "openai")],
+    "strategy": "consensus",
+    "toolsets": [
+        {
+            "type": "mcp",
+            "servers": {
+                "papers": {
+                    "command": "uvx",
+                    "args": ["--with", "mcp==1.*", "paper-search-mcp"],
+                    "allowed_tools": ["search_arxiv", "search_pubmed", "search_semantic", "read_arxiv_paper"],
+                    "connect_seconds": 120,
+                },
+                "web": {"command": "uvx", "args": ["mcp-server-fetch"], "connect_seconds": 120},
+            },
+        }
+    ],
+    "permissions": {"allow": ["mcp__papers__*"], "ask": ["mcp__web__*"]},
+    "limits": {"money": 3.0, "seconds": 1800},
+}
 
 
 @hookimpl
@@ -35,3 +57,9 @@ def massgen_commands() -> list[CommandSpec]:
         CommandSpec(name="mcp.remove", summary="remove a server from your own file of servers", factory=f"{_COMMANDS}.edit:Remove"),
         CommandSpec(name="mcp.login", summary="log in to a server over HTTP", factory=f"{_COMMANDS}.login:Login"),
     ]
+
+
+@hookimpl
+def massgen_presets() -> list[PresetSpec]:
+    """Provide agents that research."""
+    return [PresetSpec(name="research", summary="three providers search papers and read pages through MCP servers", document=_RESEARCH)]

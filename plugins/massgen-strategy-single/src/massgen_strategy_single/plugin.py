@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massgen_core.api import StrategySpec, hookimpl
+from massgen_core.api import PresetSpec, StrategySpec, hookimpl
 from massgen_strategy_single.config import SingleConfig
 
 
@@ -17,3 +17,9 @@ def massgen_strategies() -> list[StrategySpec]:
             calls="massgen_strategy_single.config:calls",
         )
     ]
+
+
+@hookimpl
+def massgen_presets() -> list[PresetSpec]:
+    document = {"version": 1, "agents": [{"name": "ada", "backend": "local"}], "strategy": "single"}
+    return [PresetSpec(name="single-agent", summary="one agent on the local model; --backend chooses another one", document=document)]
