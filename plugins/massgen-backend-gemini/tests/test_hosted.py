@@ -185,13 +185,20 @@ async def test_the_choice_can_be_made(played: Any) -> None:
 
 
 async def test_images_that_are_made(played: Any) -> None:
-    """An image in the answer is named in the text and kept as it came."""
+    """An image in the answer is a file of the run, which the text names; it goes back from there, and is left out when the file is gone."""
     image = {"inlineData": {"mimeType": "image/png", "data": "aGk="}}
-    async with played(Play(pieces=(gemini_event(image, finish="STOP"),))) as (backend, provider, _):
+    async with played(Play(pieces=(gemini_event(image, finish="STOP"),))) as (backend, provider, context):
         heard = await hear(backend)
         (item,) = (chunk.item for chunk in heard if isinstance(chunk, ItemChunk))
-        await hear(backend, Message.of("user", "Draw."), Message(role="assistant", content=(item,)), Message.of("user", "Again."))
+        (path,) = (context.folder / "media").iterdir()
+        talk = (Message.of("user", "Draw."), Message(role="assistant", content=(item,)), Message.of("user", "Again."))
+        await hear(backend, *talk)
+        kept = path.read_bytes()
+        path.unlink()
+        await hear(backend, *talk)
 
-    assert text(heard) == "[image/png, 2 bytes]"
-    assert item.item == image
+    assert text(heard) == f"\n[image: {path}]\n"
+    assert kept == b"hi"
+    assert item.item == {"inlineData": {"mimeType": "image/png", "massgen.kept": str(path)}}
     assert provider.bodies[1]["contents"][1]["parts"][0]["inlineData"]["data"] == "aGk="
+    assert [content["role"] for content in provider.bodies[2]["contents"]] == ["user", "user"]

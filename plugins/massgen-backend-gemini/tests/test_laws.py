@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -151,14 +152,14 @@ def test_parts_go_back_as_they_came(parts: list[dict[str, Any]]) -> None:
     """Whatever a model answers goes back part for part: signatures where they were, ids as Google gave them, nothing joined with what is signed."""
 
     async def round_trip() -> list[Any]:
-        asked = await asked_of(ModelRequest(model="gemini-2.5-pro", messages=(QUESTION,), tools=(TOOL,)), GeminiConfig())
+        asked = await asked_of(ModelRequest(model="gemini-2.5-pro", messages=(QUESTION,), tools=(TOOL,)), GeminiConfig(), Path())
         answer, chunks = Answer(asked, FAULTS, Usage()), []
         for part in parts:
             content = types.Content(role="model", parts=[types.Part.model_validate(part)])
             chunks += answer.take(types.GenerateContentResponse(candidates=[types.Candidate(content=content)]))
         chunks += answer.take(types.GenerateContentResponse(candidates=[types.Candidate(finish_reason=types.FinishReason.STOP)]))
         chunks += answer.end("")
-        again = await asked_of(ModelRequest(model="gemini-2.5-pro", messages=(QUESTION, kept(chunks))), GeminiConfig())
+        again = await asked_of(ModelRequest(model="gemini-2.5-pro", messages=(QUESTION, kept(chunks))), GeminiConfig(), Path())
         return [part for content in again.contents if content["role"] == "model" for part in content["parts"]]
 
     assert plain(anyio.run(round_trip)) == plain(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,10 +16,12 @@ import httpx2
 from massgen_backend_anthropic.answers import FILTERED, PAUSED, Answer
 from massgen_backend_anthropic.clients import open_client
 from massgen_backend_anthropic.config import AnthropicConfig
+from massgen_backend_anthropic.conversation import PLACED
 from massgen_backend_anthropic.faults import RULES, is_filtered
+from massgen_backend_anthropic.files import opened
 from massgen_backend_anthropic.schemas import TOOLS
-from massgen_backend_anthropic.wire import betas_of, body_of
-from massgen_core.api import BackendFault, BadRequest, Chunk, Context, Faults, LimitsChunk, ModelRequest, ToolFitter, rate_limits
+from massgen_backend_anthropic.wire import FILES, betas_of, body_of
+from massgen_core.api import BackendFault, BadRequest, Chunk, Context, Faults, LimitsChunk, ModelRequest, ToolFitter, Uploads, rate_limits
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -45,14 +48,19 @@ async def open_backend(config: AnthropicConfig, context: Context) -> AsyncIterat
     of_time = (config.connect_seconds, config.idle_seconds)
     client = await context.share(("massgen-backend-anthropic", of_client, of_time), lambda: open_client(config, key))
     faults = Faults(urlsplit(config.address).netloc, config.reference, context.redact, RULES)
-    yield AnthropicBackend(config, client, faults, ToolFitter(TOOLS, backend="anthropic", emit=context.emit))
+    uploads = None
+    if config.least_upload:
+        headers = {"anthropic-beta": FILES} if config.api_version else {}
+        uploads = await context.share(("massgen-backend-anthropic", "files", client), lambda: opened(client, headers, partial(_fault_of, faults)))
+    yield AnthropicBackend(config, client, faults, ToolFitter(TOOLS, backend="anthropic", emit=context.emit), uploads)
 
 
 class AnthropicBackend:
     """Speaks Messages with one server."""
 
-    def __init__(self, config: AnthropicConfig, client: AsyncAnthropic, faults: Faults, fitter: ToolFitter) -> None:
-        self._config, self._client, self._faults, self._fitter = config, client, faults, fitter
+    def __init__(self, config: AnthropicConfig, client: AsyncAnthropic, faults: Faults, fitter: ToolFitter, uploads: Uploads | None) -> None:
+        self._config, self._client, self._faults, self._fitter, self._uploads = config, client, faults, fitter, uploads
+        self._fault_of = partial(_fault_of, faults)
 
     @asynccontextmanager
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
@@ -110,7 +118,8 @@ class AnthropicBackend:
 
     async def _body(self, request: ModelRequest) -> dict[str, Any]:
         tools = self._fitter.tools(request.tools, request.metadata.get("agent", ""))
-        return await body_of(attrs.evolve(request, tools=tools), self._config)
+        placed = await self._uploads.of(request.messages, self._config.least_upload, PLACED.__contains__) if self._uploads else {}
+        return await body_of(attrs.evolve(request, tools=tools), self._config, placed)
 
     def _headers(self, body: Mapping[str, Any]) -> dict[str, str]:
         betas = betas_of(body, self._config)
@@ -184,12 +193,15 @@ class AnthropicBackend:
             raise self._faults.of_event(event, model)
         answer.finish, answer.is_over = FILTERED, True
 
-    def _fault_of(self, error: Exception, model: str) -> BackendFault:
-        from anthropic import AnthropicError  # noqa: PLC0415 - see clients
 
-        if isinstance(error, AnthropicError | httpx2.HTTPError | httpx2.StreamError | ValueError):
-            return self._faults.of(error, model)
-        raise error
+def _fault_of(faults: Faults, error: Exception, model: str) -> BackendFault:
+    from anthropic import AnthropicError  # noqa: PLC0415 - see clients
+
+    if isinstance(error, AnthropicError | httpx2.HTTPError | httpx2.StreamError):
+        return faults.of(error, model)
+    if isinstance(error, ValueError):
+        return faults.garbled("an event that is no JSON")
+    raise error
 
 
 async def _events(response: httpx2.Response) -> AsyncGenerator[dict[str, Any], None]:

@@ -11,6 +11,7 @@ from massgen_core.api import ConfigProblem, check_address, check_headers, check_
 
 __all__ = ["ADDRESS", "OWN_FIELDS", "AnthropicConfig", "Thinking"]
 
+UPLOAD_BYTES = 2_000_000
 ADDRESS = "https://api.anthropic.com"
 OWN_FIELDS = frozenset({"messages", "model", "stream", "tools"})  # what the backend itself must say
 Thinking = Literal["adaptive", "enabled", "between_tools", "disabled"]
@@ -56,6 +57,12 @@ class AnthropicConfig:
     enable_code_execution: bool = _help("let the model run code in the provider's sandbox", False)
     code_execution: Mapping[str, Any] = _mapping("settings of the sandbox: type")
     hosted_tools: tuple[Mapping[str, Any], ...] = _help("further tools that the provider runs, as its documentation writes them", ())
+    upload_bytes: int | None = _help(
+        "images and PDF of at least so many bytes are uploaded once (Files API) and deleted at the run's end, instead of going along with each"
+        f" request; 0: never; unset: {UPLOAD_BYTES} at Anthropic's address, never elsewhere",
+        None,
+        attrs.validators.optional(attrs.validators.ge(0)),
+    )
     connect_seconds: float = _help("seconds in which a connection must be made", 10.0, attrs.validators.gt(0))
     idle_seconds: float | None = _help("seconds of silence after which a call is given up; unset: model_idle_seconds of the run", None, _POSITIVE)
 
@@ -87,6 +94,13 @@ class AnthropicConfig:
     def reference(self) -> str:
         """The reference to the key, empty where none is sent: a key goes by itself to Anthropic only."""
         return self.key or ("ANTHROPIC_API_KEY" if self.address == ADDRESS else "")
+
+    @property
+    def least_upload(self) -> int:
+        """Bytes from which on something is uploaded; 0: nothing is."""
+        if self.upload_bytes is None:
+            return UPLOAD_BYTES if self.address == ADDRESS else 0
+        return self.upload_bytes
 
     @property
     def tools(self) -> tuple[Mapping[str, Any], ...]:

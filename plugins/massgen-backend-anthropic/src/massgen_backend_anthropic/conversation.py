@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import anyio
 
 from massgen_core.api import BadRequest, Content, File, Image, Message, ProviderItem, Text, ToolCall, ToolResult
 
-__all__ = ["CONTAINER", "Writer", "read_files"]
+__all__ = ["CONTAINER", "PLACED", "Writer"]
 
 CONTAINER = "container"  # an item of our own: the sandbox that a conversation goes on in
 _PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+PLACED = _PICTURES | {"application/pdf"}  # what can be uploaded
 _TEXTUAL = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml"})
-
-
-async def read_files(messages: Sequence[Message]) -> dict[str, str]:
-    """Return what is in the files that messages name by path, as base64.
-
-    Raises:
-        BadRequest: One cannot be read.
-    """
-    found: dict[str, str] = {}
-    for file in _files(messages):
-        if file.path and file.path not in found:
-            try:
-                found[file.path] = base64.b64encode(await anyio.Path(file.path).read_bytes()).decode()
-            except OSError as error:
-                raise BadRequest(f"the file {file.name!r} cannot be read: {error.strerror}") from None
-    return found
-
-
-def _files(messages: Sequence[Message]) -> Iterator[File]:
-    for message in messages:
-        for part in message.content:
-            for inner in part.content if isinstance(part, ToolResult) else (part,):
-                if isinstance(inner, File):
-                    yield inner
 
 
 class Writer:
@@ -47,13 +22,14 @@ class Writer:
 
     Args:
         files: What is in files, by path.
+        placed: The provider's words for what was uploaded.
 
     Attributes:
         container: The sandbox that the conversation goes on in; empty where there is none.
     """
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self._files = files
+    def __init__(self, files: Mapping[str, bytes], placed: Mapping[Image | File, str]) -> None:
+        self._files, self._placed = files, placed
         self._system: list[str] = []
         self._written: list[dict[str, Any]] = []
         self.container = ""
@@ -96,7 +72,7 @@ class Writer:
         if isinstance(part, Text):
             return _text(part.text)
         if isinstance(part, Image):
-            return [_image(part)]
+            return [self._image(part)]
         if isinstance(part, File):
             written = self._file(part)
             if written is None:
@@ -104,9 +80,21 @@ class Writer:
             return [written]
         return [self._result(part)] if isinstance(part, ToolResult) else []
 
+    def _image(self, image: Image) -> dict[str, Any]:
+        if image.url:
+            return {"type": "image", "source": {"type": "url", "url": image.url}}
+        if (word := self._placed.get(image)) is not None:
+            return {"type": "image", "source": {"type": "file", "file_id": word}}
+        if image.media_type not in _PICTURES:
+            raise BadRequest(f"Claude takes images of type {', '.join(sorted(_PICTURES))}, not {image.media_type}")
+        return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.data}}
+
     def _file(self, file: File) -> dict[str, Any] | None:
         """Return a block that holds a file; None where its type is not taken."""
-        data = self._files[file.path] if file.path else file.data
+        if (word := self._placed.get(file)) is not None:
+            made: dict[str, Any] = {"type": "image" if file.media_type in _PICTURES else "document", "source": {"type": "file", "file_id": word}}
+            return made if made["type"] == "image" else {**made, "title": file.name}
+        data = base64.b64encode(self._files[file.path]).decode() if file.path else file.data
         if file.media_type in _PICTURES:
             return {"type": "image", "source": {"type": "base64", "media_type": file.media_type, "data": data}}
         if file.media_type == "application/pdf":
@@ -125,7 +113,7 @@ class Writer:
             elif isinstance(part, File):
                 blocks.append(self._file(part) or {"type": "text", "text": f"[the file {part.name} ({part.media_type}) cannot be shown]"})
             elif part.url or part.media_type in _PICTURES:
-                blocks.append(_image(part))
+                blocks.append(self._image(part))
             else:
                 blocks.append({"type": "text", "text": f"[an image of type {part.media_type} cannot be shown]"})
         if not blocks and result.structured is not None:
@@ -141,14 +129,6 @@ class Writer:
 def _text(text: str) -> list[dict[str, Any]]:
     # Blocks without a visible character are refused.
     return [{"type": "text", "text": text}] if text.strip() else []
-
-
-def _image(image: Image) -> dict[str, Any]:
-    if image.url:
-        return {"type": "image", "source": {"type": "url", "url": image.url}}
-    if image.media_type not in _PICTURES:
-        raise BadRequest(f"Claude takes images of type {', '.join(sorted(_PICTURES))}, not {image.media_type}")
-    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.data}}
 
 
 def _input(call: ToolCall) -> dict[str, Any]:

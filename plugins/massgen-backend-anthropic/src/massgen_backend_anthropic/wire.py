@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from massgen_backend_anthropic.config import OWN_FIELDS, AnthropicConfig
-from massgen_backend_anthropic.conversation import Writer, read_files
+from massgen_backend_anthropic.conversation import Writer
 from massgen_backend_anthropic.rules import BINDING, BUDGETS, Rules, rules_of
 from massgen_backend_anthropic.schemas import TEXT
-from massgen_core.api import BadRequest, ModelRequest, Tool, fit
+from massgen_core.api import BadRequest, File, Image, ModelRequest, Tool, fit, read_files
 
-__all__ = ["betas_of", "body_of"]
+__all__ = ["FILES", "betas_of", "body_of"]
+
+FILES = "files-api-2025-04-14"  # what versions before the present one call the Files API
 
 DEFAULT_TOKENS = 32_000
 LEAST_BUDGET = 1024
@@ -19,8 +21,11 @@ SAMPLING_UNTIL = "2023-06-01"  # the last version of the API that takes temperat
 EFFORTS = {"minimal": "low"}
 
 
-async def body_of(request: ModelRequest, config: AnthropicConfig) -> dict[str, Any]:
+async def body_of(request: ModelRequest, config: AnthropicConfig, placed: Mapping[Image | File, str] = {}) -> dict[str, Any]:
     """Return the request's body.
+
+    Args:
+        placed: The provider's words for what was uploaded.
 
     Raises:
         BadRequest: The model cannot be asked this; the message says what and which option helps.
@@ -31,7 +36,7 @@ async def body_of(request: ModelRequest, config: AnthropicConfig) -> dict[str, A
     body: dict[str, Any] = {"model": request.model, "max_tokens": request.sampling.max_tokens or config.max_tokens or min(rules.most, DEFAULT_TOKENS)}
     is_thinking = _think(body, request, config, rules)
     _sample(body, request, config)
-    writer = Writer(await read_files(request.messages))
+    writer = Writer(await read_files(request.messages, without=placed), placed)
     system, body["messages"] = writer.of(request.messages)
     if system:
         body["system"] = [{"type": "text", "text": system}]
@@ -60,7 +65,8 @@ def betas_of(body: Mapping[str, Any], config: AnthropicConfig) -> str:
     """Return the beta header's value for a body."""
     thinking = body.get("thinking")
     needed = (BINDING,) if isinstance(thinking, Mapping) and "block_binding" in thinking else ()
-    return ",".join(dict.fromkeys((*config.betas, *needed)))
+    files = (FILES,) if config.api_version and config.least_upload else ()
+    return ",".join(dict.fromkeys((*config.betas, *needed, *files)))
 
 
 def _think(body: dict[str, Any], request: ModelRequest, config: AnthropicConfig, rules: Rules) -> bool:

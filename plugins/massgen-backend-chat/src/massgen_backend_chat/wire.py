@@ -6,12 +6,11 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio
 import msgspec
 
 from massgen_backend_chat.config import OWN_FIELDS
 from massgen_backend_chat.presets import Preset
-from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, ProviderItem, Text, Tool, ToolCall, ToolResult
+from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, ProviderItem, Text, Tool, ToolCall, ToolResult, read_files
 
 __all__ = ["body_of"]
 
@@ -28,8 +27,7 @@ async def body_of(request: ModelRequest, known: Preset, *, extra: Mapping[str, A
         raise BadRequest(f"this provider needs a model's name, for instance {known.model!r}; write it as the agent's `model`")
     if request.tools and not known.tools:
         raise BadRequest("this server is configured without tools (tools: false), and the request needs them")
-    files = {part.path: await _read(part) for message in request.messages for part in _files(message) if part.path}
-    body: dict[str, Any] = {"messages": _Messages(known, files).of(request.messages), "stream": True}
+    body: dict[str, Any] = {"messages": _Messages(known, await read_files(request.messages)).of(request.messages), "stream": True}
     if request.model:
         body["model"] = request.model
     if known.stream_usage:
@@ -44,21 +42,6 @@ async def body_of(request: ModelRequest, known: Preset, *, extra: Mapping[str, A
         if name in OWN_FIELDS:
             raise BadRequest(f"the option {name!r} is said by the backend itself and cannot be replaced")
     return {**body, **extra, **request.options}
-
-
-def _files(message: Message) -> list[File]:
-    parts = [part for part in message.content if isinstance(part, File)]
-    for part in message.content:
-        if isinstance(part, ToolResult):
-            parts += [inner for inner in part.content if isinstance(inner, File)]
-    return parts
-
-
-async def _read(file: File) -> str:
-    try:
-        return base64.b64encode(await anyio.Path(file.path).read_bytes()).decode()
-    except OSError as error:
-        raise BadRequest(f"the file {file.name!r} cannot be read: {error.strerror}") from None
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -134,7 +117,7 @@ class _Messages:
     Tool results of this protocol hold text only: their images follow in a user message, files that cannot be sent are named.
     """
 
-    def __init__(self, known: Preset, files: Mapping[str, str]) -> None:
+    def __init__(self, known: Preset, files: Mapping[str, bytes]) -> None:
         self._known, self._files = known, files
         self._written: list[dict[str, Any]] = []
         self._pictures: list[dict[str, Any]] = []
@@ -193,7 +176,7 @@ class _Messages:
 
     def _file(self, file: File) -> dict[str, Any] | None:
         """Return a part that holds a file; None where the server takes none of its type."""
-        data = self._files[file.path] if file.path else file.data
+        data = base64.b64encode(self._files[file.path]).decode() if file.path else file.data
         if file.media_type.startswith("text/") or file.media_type in _TEXTUAL:
             text = base64.b64decode(data).decode(errors="replace")
             return {"type": "text", "text": f"File {file.name}:\n{text}\n"}

@@ -152,8 +152,7 @@ class Answer:
         elif part.tool_call is not None:
             yield ReasoningChunk(f"\nUsing {_word(part.tool_call.tool_type)}: {json.dumps(part.tool_call.args or {}, ensure_ascii=False)}\n")
         elif part.inline_data is not None:
-            self._has_text = True
-            yield TextChunk(f"[{part.inline_data.mime_type or 'data'}, {len(part.inline_data.data or b'')} bytes]")
+            self._has_text = True  # the backend keeps it as a file and names that
         elif part.tool_response is None and part.file_data is None and not part.thought_signature:
             return
         yield ItemChunk(_kept(part))

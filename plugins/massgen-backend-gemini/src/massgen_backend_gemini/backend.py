@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,7 +17,9 @@ import attrs
 
 from massgen_backend_gemini.answers import Answer
 from massgen_backend_gemini.config import KEYS, GeminiConfig
+from massgen_backend_gemini.conversation import KEPT, decoded, is_placed
 from massgen_backend_gemini.faults import GeminiFaults
+from massgen_backend_gemini.files import opened
 from massgen_backend_gemini.models import DIALECT
 from massgen_backend_gemini.wire import Asked, asked_of, gathering
 from massgen_core.api import (
@@ -27,13 +30,16 @@ from massgen_core.api import (
     ItemChunk,
     LimitsChunk,
     ModelRequest,
+    ProviderItem,
     ReasoningChunk,
     Secret,
     SecretMissing,
     TextChunk,
     ToolFitter,
+    Uploads,
     Usage,
     UsageChunk,
+    keep_media,
     rate_limits,
 )
 
@@ -66,7 +72,12 @@ async def open_backend(config: GeminiConfig, context: Context) -> AsyncIterator[
     except Exception as error:
         fault = faults.of(error, "")
     else:
-        yield GeminiBackend(config, connection, faults, ToolFitter(DIALECT, backend="gemini", emit=context.emit))
+        uploads = None
+        if config.least_upload:
+            key = ("massgen-backend-gemini", "files", connection)
+            uploads = await context.share(key, lambda: opened(connection, faults, config.connect_seconds))
+        fitter = ToolFitter(DIALECT, backend="gemini", emit=context.emit)
+        yield GeminiBackend(config, connection, faults, fitter, folder=context.folder, uploads=uploads)
         return
     raise fault from None
 
@@ -110,17 +121,25 @@ def _private(text: str) -> list[str]:
 
 
 class GeminiBackend:
-    """Speaks with one server by the SDK."""
+    """Speaks with one server by the SDK.
 
-    def __init__(self, config: GeminiConfig, connection: Connection, faults: GeminiFaults, fitter: ToolFitter) -> None:
-        self._config, self._connection, self._faults, self._fitter = config, connection, faults, fitter
+    Args:
+        folder: The run's folder, below which images are kept.
+        uploads: What is large; None where nothing is uploaded.
+    """
+
+    def __init__(
+        self, config: GeminiConfig, connection: Connection, faults: GeminiFaults, fitter: ToolFitter, *, folder: Path, uploads: Uploads | None
+    ) -> None:
+        self._config, self._connection, self._faults, self._fitter, self._folder, self._uploads = config, connection, faults, fitter, folder, uploads
 
     @asynccontextmanager
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start a call; see the contract."""
         if request.tools:
             request = attrs.evolve(request, tools=self._fitter.tools(request.tools, request.metadata.get("agent", "")))
-        asked = await asked_of(request, self._config)
+        placed = await self._uploads.of(request.messages, self._config.least_upload, is_placed) if self._uploads else {}
+        asked = await asked_of(request, self._config, self._folder, placed)
         call = self._connection.call(self._config.connect_seconds, self._config.idle_seconds)
         async with aclosing(call), aclosing(self._started(asked, call)) as chunks:
             # The SDK sends nothing before its stream is read.
@@ -173,7 +192,11 @@ class GeminiBackend:
                         yield LimitsChunk(limits)
                     is_first = False
                     for chunk in answer.take(event):
-                        yield chunk
+                        if isinstance(chunk, ItemChunk) and "inlineData" in chunk.item.item:
+                            for made in await self._kept(chunk):
+                                yield made
+                        else:
+                            yield chunk
             for chunk in answer.end(call.message):
                 yield chunk
             return
@@ -183,6 +206,16 @@ class GeminiBackend:
             is_ours = isinstance(error, ValueError | TypeError) and not call.is_answered
             fault = self._faults.of_request(error) if is_ours else self._faults.of(error, asked.model)
         raise fault from None
+
+    async def _kept(self, chunk: ItemChunk) -> Sequence[Chunk]:
+        """Keep an image, or other data, that the model made as a file, which the answer names."""
+        inline = chunk.item.item["inlineData"]
+        media_type = str(inline.get("mimeType") or "")
+        data = decoded(str(inline.get("data") or ""), "what the model made")
+        path = await keep_media(self._folder, data, media_type)
+        kept = {**chunk.item.item, "inlineData": {"mimeType": media_type, KEPT: str(path)}}
+        what = media_type.partition("/")[0] or "data"
+        return (TextChunk(f"\n[{what}: {path}]\n"), ItemChunk(ProviderItem(backend="gemini", item=kept)))
 
 
 class _Led:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import ssl
@@ -24,14 +25,16 @@ from google.oauth2 import service_account
 
 from massgen_backend_gemini.config import GeminiConfig
 from massgen_backend_gemini.events import Events
+from massgen_backend_gemini.faults import UploadRefused
 from massgen_backend_gemini.wire import Asked
-from massgen_core.api import AuthenticationFailed, Secret
+from massgen_core.api import AuthenticationFailed, ConnectionLost, Secret
 
 __all__ = ["Connection", "Open", "open_connection"]
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 AI_STUDIO = "https://generativelanguage.googleapis.com"
 CLOSE_SECONDS = 0.2
+READY_SECONDS = (0.0, 0.5, 1.0, 2.0, *([5.0] * 60))  # between looks whether an uploaded file can be used
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 
@@ -106,14 +109,17 @@ class Wire(httpx2.AsyncClient):
             self._hide(Secret(token))
         response = await super().send(request, **options)
         call.add(response)
+        if request.headers.get("x-goog-upload-command", "").startswith("upload") and "x-goog-upload-status" not in response.headers:
+            # The SDK would stand still for seconds, with the whole process, and try again.
+            raise UploadRefused(response, await response.aread())
         return response
 
 
 class Connection:
     """One server and one credential."""
 
-    def __init__(self, client: genai.Client) -> None:
-        self._client = client
+    def __init__(self, client: genai.Client, base_url: str) -> None:
+        self._client, self._base_url = client, base_url
 
     def call(self, connect_seconds: float, idle_seconds: float | None) -> Open:
         """Begin a call; it is closed with `aclose`."""
@@ -141,6 +147,37 @@ class Connection:
                     _CALL.reset(token)
                 yield event
 
+    async def put(self, call: Open, name: str, media_type: str, data: bytes) -> tuple[str, str]:
+        """Upload a file; return its name and its address there, when it can be used.
+
+        Raises:
+            ConnectionLost: It was not made ready in time, or cannot be.
+        """
+        token = _CALL.set(call)
+        try:
+            # The server says where to; with an address of one's own it is there, too.
+            place = types.HttpOptions(base_url=self._base_url) if self._base_url else None
+            wanted = types.UploadFileConfig(mime_type=media_type, display_name=name, http_options=place)
+            made = await self._client.aio.files.upload(file=io.BytesIO(data), config=wanted)
+            for seconds in READY_SECONDS:
+                if made.name and made.uri and made.state != types.FileState.PROCESSING:
+                    if made.state == types.FileState.FAILED:
+                        break
+                    return made.name, made.uri
+                await anyio.sleep(seconds)  # videos are looked through first
+                made = await self._client.aio.files.get(name=made.name or "")
+        finally:
+            _CALL.reset(token)
+        raise ConnectionLost(f"the file {name!r} was uploaded and could not be made ready")
+
+    async def drop(self, call: Open, name: str) -> None:
+        """Delete an uploaded file."""
+        token = _CALL.set(call)
+        try:
+            await self._client.aio.files.delete(name=name)
+        finally:
+            _CALL.reset(token)
+
     async def listed(self, call: Open) -> list[tuple[str, str, int]]:
         """Return the models that can answer: name, what it is, and tokens of context."""
         token = _CALL.set(call)
@@ -166,7 +203,7 @@ async def open_connection(config: GeminiConfig, secret: str, hide: Callable[[Sec
     """
     async with Wire(hide, verify=_tls()) as wire:
         client = await anyio.to_thread.run_sync(_made, config, secret, wire)
-        yield Connection(client)
+        yield Connection(client, config.base_url)
 
 
 def _made(config: GeminiConfig, secret: str, wire: Wire) -> genai.Client:

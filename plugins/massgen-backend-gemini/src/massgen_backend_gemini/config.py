@@ -12,6 +12,7 @@ from massgen_core.api import ConfigProblem, check_address, check_headers, check_
 __all__ = ["CATEGORIES", "KEYS", "OWN_FIELDS", "GeminiConfig"]
 
 KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")  # looked for where no key is named; Google's own tools read both
+UPLOAD_BYTES = 2_000_000
 OWN_FIELDS = frozenset({"contents", "model", "tools"})  # what the backend itself must say
 CATEGORIES: Mapping[str, str] = {
     "harassment": "HARM_CATEGORY_HARASSMENT",
@@ -62,6 +63,11 @@ class GeminiConfig:
     thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = _help(f"how long to think, from Gemini 3 on; {_THINKS}")
     safety: Mapping[str, Threshold] = _mapping(f"what is blocked, a threshold for each of {', '.join(CATEGORIES)}")
     media_resolution: Literal["low", "medium", "high"] | None = _help("how closely images are looked at; unset: as the model does by itself")
+    upload_bytes: int | None = _help(
+        "images and files of at least so many bytes are uploaded once (Files API) and deleted at the run's end, instead of going along with each"
+        f" request; 0: never; unset: {UPLOAD_BYTES} in AI Studio at Google's address, never elsewhere",
+        validator=attrs.validators.optional(attrs.validators.ge(0)),
+    )
     extra_body: Mapping[str, Any] = _mapping("further fields of each request, as the API writes them")
     connect_seconds: float = _help("seconds in which a connection must be made", 10.0, validator=attrs.validators.gt(0))
     idle_seconds: float | None = _help(
@@ -95,6 +101,8 @@ class GeminiConfig:
                 path="key",
             )
         check_headers(self.headers)
+        if self.upload_bytes and self.is_vertex:
+            raise ConfigProblem("Vertex AI has no Files API; leave upload_bytes out", path="upload_bytes")
 
     def _check_thinking(self) -> None:
         if self.thinking_budget is not None and self.thinking_level is not None:
@@ -106,6 +114,13 @@ class GeminiConfig:
     def is_vertex(self) -> bool:
         """Vertex AI is meant."""
         return self.vertex or bool(self.project or self.location or self.credentials)
+
+    @property
+    def least_upload(self) -> int:
+        """Bytes from which on something is uploaded; 0: nothing is."""
+        if self.upload_bytes is None:
+            return UPLOAD_BYTES if not self.base_url and not self.is_vertex else 0
+        return self.upload_bytes
 
     @property
     def hosted(self) -> tuple[Mapping[str, Any], ...]:

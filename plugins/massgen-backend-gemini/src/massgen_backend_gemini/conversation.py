@@ -10,9 +10,10 @@ from typing import Any
 from massgen_backend_gemini.models import Family
 from massgen_core.api import BadRequest, File, Image, Message, ProviderItem, Text, ToolCall, ToolResult
 
-__all__ = ["NOTES", "Conversation", "wire_name"]
+__all__ = ["KEPT", "NOTES", "Conversation", "decoded", "is_placed", "wire_name"]
 
 NOTES = "Notes that you made with your own tools before answering:\n"
+KEPT = "massgen.kept"  # in place of its data such a part names the file in which it is
 _TEXTUAL = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml")
 # The word by which Google lets calls pass that the model did not make, or whose signature is lost.
 _UNSIGNED = b"skip_thought_signature_validator"
@@ -23,7 +24,17 @@ def wire_name(name: str) -> str:
     return name if name[:1].isalpha() or name[:1] == "_" else f"_{name}"
 
 
-def _decoded(data: str, what: str) -> bytes:
+def is_placed(media_type: str) -> bool:
+    """Tell whether what is of this type can be uploaded; text is shown as text."""
+    return not media_type.startswith("text/") and media_type not in _TEXTUAL
+
+
+def decoded(data: str, what: str) -> bytes:
+    """Return the bytes of base64.
+
+    Raises:
+        BadRequest: It is none.
+    """
     try:
         return base64.b64decode(data.translate({45: 43, 95: 47}), validate=True)  # Google writes - and _ for + and /
     except (binascii.Error, ValueError):
@@ -33,13 +44,17 @@ def _decoded(data: str, what: str) -> bytes:
 class Conversation:
     """Writes a conversation.
 
+    Args:
+        files: What is in files, by path: those that messages name, and those in which earlier answers' images were kept.
+        placed: The addresses of what was uploaded.
+
     Attributes:
         system: What system messages say; it stands apart from the contents.
         has_notes: Notes of hosted tools are in it.
     """
 
-    def __init__(self, family: Family, files: Mapping[str, bytes]) -> None:
-        self._family, self._files = family, files
+    def __init__(self, family: Family, files: Mapping[str, bytes], placed: Mapping[Image | File, str]) -> None:
+        self._family, self._files, self._placed = family, files, placed
         self._contents: list[dict[str, Any]] = []
         self._calls: dict[str, tuple[str, str]] = {}  # name and Google's id of each call
         self.system: list[str] = []
@@ -70,12 +85,14 @@ class Conversation:
         return [self._media(part)] if isinstance(part, Image | File) else []
 
     def _media(self, part: Image | File) -> dict[str, Any]:
+        if (address := self._placed.get(part)) is not None:
+            return {"file_data": {"file_uri": address, "mime_type": part.media_type}}
         if isinstance(part, Image):
             if part.url:
                 return {"file_data": {"file_uri": part.url, "mime_type": part.media_type}}
-            return {"inline_data": {"data": _decoded(part.data, "an image"), "mime_type": part.media_type}}
-        data = self._files[part.path] if part.path else _decoded(part.data, f"the file {part.name!r}")
-        if part.media_type.startswith("text/") or part.media_type in _TEXTUAL:
+            return {"inline_data": {"data": decoded(part.data, "an image"), "mime_type": part.media_type}}
+        data = self._files[part.path] if part.path else decoded(part.data, f"the file {part.name!r}")
+        if not is_placed(part.media_type):
             return {"text": f"File {part.name}:\n{data.decode(errors='replace')}\n"}
         return {"inline_data": {"data": data, "mime_type": part.media_type}}
 
@@ -105,6 +122,10 @@ class Conversation:
             self.has_notes = True
             self._add("user", [{"text": NOTES + notes}])
             return
+        if isinstance(inline := item.get("inlineData"), Mapping) and KEPT in inline:
+            if (data := self._files.get(inline[KEPT])) is None:
+                return  # the file is gone
+            item = {**item, "inlineData": {"mimeType": inline.get("mimeType"), "data": base64.b64encode(data).decode()}}
         text = item.get("text")
         if text and not item.get("thought"):
             # A signed text is a part of its own, and its signature holds for that very text.
@@ -180,7 +201,7 @@ def _part(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return a part that was kept as it came; bytes were written as base64."""
     part = dict(item)
     if isinstance(signature := part.pop("thoughtSignature", None), str):
-        part["thought_signature"] = _decoded(signature, "a signature")
+        part["thought_signature"] = decoded(signature, "a signature")
     if isinstance(inline := part.get("inlineData"), Mapping):
-        part["inlineData"] = {**inline, "data": _decoded(str(inline.get("data", "")), "an image")}
+        part["inlineData"] = {**inline, "data": decoded(str(inline.get("data", "")), "an image")}
     return part

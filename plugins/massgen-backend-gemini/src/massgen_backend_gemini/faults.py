@@ -8,7 +8,7 @@ import httpx2
 
 from massgen_core.api import AuthenticationFailed, BackendFault, BadRequest, ConnectionLost, FaultRules, Faults, Overloaded
 
-__all__ = ["GeminiFaults", "StreamError"]
+__all__ = ["GeminiFaults", "StreamError", "UploadRefused"]
 
 _RULES = FaultRules(
     words=(("not_found", 404), ("quota", 429)),
@@ -34,6 +34,19 @@ class StreamError(Exception):
         super().__init__("an error inside of a stream")
 
 
+class UploadRefused(Exception):
+    """A server did not take what was uploaded.
+
+    Args:
+        response: Its answer.
+        body: What it told.
+    """
+
+    def __init__(self, response: httpx2.Response, body: bytes) -> None:
+        self.response, self.status_code, self.body = response, response.status_code, body
+        super().__init__("an upload that was refused")
+
+
 class GeminiFaults(Faults):
     """Makes errors of Gemini and of Google's logins.
 
@@ -48,7 +61,7 @@ class GeminiFaults(Faults):
     def of(self, error: BaseException, model: str) -> BackendFault:
         """Return the error for whatever the SDK raised."""
         module = type(error).__module__
-        if isinstance(error, StreamError | httpx2.HTTPError) or module == "google.genai.errors":
+        if isinstance(error, StreamError | UploadRefused | httpx2.HTTPError) or module == "google.genai.errors":
             return super().of(error, model)
         said = self.shown(str(error))
         if module.startswith("google.auth"):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import anyio
 import attrs
 
 from massgen_backend_gemini.config import CATEGORIES, OWN_FIELDS, GeminiConfig
-from massgen_backend_gemini.conversation import NOTES, Conversation, wire_name
+from massgen_backend_gemini.conversation import KEPT, NOTES, Conversation, wire_name
 from massgen_backend_gemini.models import DIALECT, family_of, thinking
-from massgen_core.api import BadRequest, File, Message, ModelRequest, ProviderItem, Tool, ToolResult, fit
+from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, ProviderItem, Tool, fit, kept_media, read_files
 
 __all__ = ["Asked", "asked_of", "gathering"]
 
@@ -49,8 +49,12 @@ class Asked:
         return ProviderItem(backend="gemini", item={"notes": text})
 
 
-async def asked_of(request: ModelRequest, config: GeminiConfig) -> Asked:
+async def asked_of(request: ModelRequest, config: GeminiConfig, folder: Path, placed: Mapping[Image | File, str] = {}) -> Asked:
     """Return a request as the SDK takes it.
+
+    Args:
+        folder: The run's folder, where images of earlier answers are.
+        placed: The addresses of what was uploaded.
 
     Raises:
         BadRequest: Gemini cannot be asked this; the message says what and which option helps.
@@ -62,8 +66,9 @@ async def asked_of(request: ModelRequest, config: GeminiConfig) -> Asked:
             raise BadRequest(f"the option {name!r} is said by the backend itself and cannot be replaced")
     family = family_of(request.model)
     names = {wire_name(tool.name): tool.name for tool in request.tools}
-    files = {part.path: await _read(part) for message in request.messages for part in _files(message) if part.path}
-    writer = Conversation(family, files)
+    kept = {path: await kept_media(folder, path) for path in _kept(request.messages)}
+    files = await read_files(request.messages, without=placed) | {path: data for path, data in kept.items() if data is not None}
+    writer = Conversation(family, files, placed)
     contents = writer.of(request.messages)
     if not contents:
         raise BadRequest("Gemini needs a message of a user")
@@ -146,16 +151,10 @@ def _declared(tool: Tool) -> dict[str, Any]:
     return declared
 
 
-def _files(message: Message) -> list[File]:
-    parts = [part for part in message.content if isinstance(part, File)]
-    for part in message.content:
-        if isinstance(part, ToolResult):
-            parts += [inner for inner in part.content if isinstance(inner, File)]
-    return parts
-
-
-async def _read(file: File) -> bytes:
-    try:
-        return await anyio.Path(file.path).read_bytes()
-    except OSError as error:
-        raise BadRequest(f"the file {file.name!r} cannot be read: {error.strerror}") from None
+def _kept(messages: Sequence[Message]) -> Iterator[str]:
+    """Yield the paths of what earlier answers hold."""
+    for message in messages:
+        for part in message.content:
+            item = part.item if isinstance(part, ProviderItem) and part.backend == "gemini" else None
+            if isinstance(item, Mapping) and isinstance(inline := item.get("inlineData"), Mapping) and isinstance(path := inline.get(KEPT), str):
+                yield path

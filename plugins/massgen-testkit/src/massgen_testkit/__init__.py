@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from massgen_testkit.strategy import StrategySuite
     from massgen_testkit.toolset import ToolsetSuite
     from massgen_testkit.transport import TransportSuite
+    from massgen_testkit.uploads import UploadSuite
     from massgen_testkit.wire import WireSuite
 
 _HOMES = {
@@ -54,6 +55,7 @@ _HOMES = {
     "strategy": ("StrategySuite",),
     "toolset": ("ToolsetSuite",),
     "transport": ("TransportSuite",),
+    "uploads": ("UploadSuite",),
     "wire": ("WireSuite",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
@@ -86,6 +88,7 @@ __all__ = [
     "Suite",
     "ToolsetSuite",
     "TransportSuite",
+    "UploadSuite",
     "WireSuite",
     "call",
     "overrides",
