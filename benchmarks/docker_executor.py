@@ -23,7 +23,7 @@ from mcp import Client
 from massgen_core.api import ExecCommand, Limits
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.engine import connect
-from massgen_exec_docker.executor import opened_executor
+from massgen_exec_docker.opening import opened_executor
 from massgen_mcp_stdio.config import StdioConfig
 from massgen_mcp_stdio.transport import open_stdio
 from massgen_testkit import PlainContext

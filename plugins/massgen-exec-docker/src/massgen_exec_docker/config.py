@@ -36,7 +36,10 @@ class DockerConfig:
     )
     read: tuple[str, ...] = _help("files and folders that commands may read, under their own paths", default=())
     write: tuple[str, ...] = _help("folders that commands may write to beside the workspace, under their own paths", default=())
-    network: Literal["none", "allow", "full"] = _help("`allow`: only `hosts`, through a proxy; `full`: the engine's bridge", default="none")
+    network: Literal["none", "run", "allow", "full"] = _help(
+        "`run`: the other containers of this run that say so, and nothing else; `allow`: only `hosts`, through a proxy; `full`: the engine's bridge",
+        default="none",
+    )
     hosts: tuple[str, ...] = _help("`host:port` each, for `network: allow`; `*.example.org:443` stands for all names below", default=())
     env: Mapping[str, str] = _help("variables of all commands; `env:NAME` and other references to secrets are resolved", factory=dict, repr=False)
     limits: Limits = _help("what commands may use that do not say so themselves; all of a container's commands together", default=Limits())

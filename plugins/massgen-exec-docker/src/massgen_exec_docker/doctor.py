@@ -48,7 +48,7 @@ def look(app: App, host: str, context: str, image: str, *, is_tried: bool) -> It
 
 
 async def _try(app: App, config: DockerConfig) -> float:
-    from massgen_exec_docker.executor import opened_executor  # noqa: PLC0415 - only where a container is tried
+    from massgen_exec_docker.opening import opened_executor  # noqa: PLC0415 - only where a container is tried
 
     begun = time.monotonic()
     async with app.context() as given, opened_executor(config, given) as executor:

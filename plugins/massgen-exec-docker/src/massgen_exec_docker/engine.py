@@ -155,10 +155,14 @@ class Engine:
         return list(self.now(self.client.api.containers, all=True, filters={"label": OWNER}))
 
     def reap(self) -> list[str]:
-        """Remove the containers whose owners are gone; return their ids."""
+        """Remove the containers and networks whose owners are gone; return the containers' ids."""
         gone = [str(each["Id"]) for each in self.containers() if is_abandoned(each.get("Labels") or {})]
         for identity in gone:
             self.remove(identity)
+        for each in self.now(self.client.api.networks, filters={"label": OWNER}):
+            if is_abandoned(each.get("Labels") or {}):
+                with suppress(docker.errors.APIError):  # a container on it is still being removed
+                    self.now(self.client.api.remove_network, each["Id"])
         return gone
 
 

@@ -17,8 +17,6 @@ from massgen_core.api import (
     Context,
     ExecCommand,
     ExecResult,
-    Executor,
-    ExecutorUnavailable,
     Limits,
     LimitUnsupported,
     MassGenError,
@@ -26,27 +24,23 @@ from massgen_core.api import (
     NoticeGiven,
     Process,
     clean_line,
-    is_reference,
 )
 from massgen_exec_docker import apart
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.egress import Proxy, Rules
-from massgen_exec_docker.endpoint import find
-from massgen_exec_docker.engine import Engine, connected
+from massgen_exec_docker.engine import Engine
 from massgen_exec_docker.events import SandboxOpened, SandboxRequested
-from massgen_exec_docker.fallback import checked, fallen_back
-from massgen_exec_docker.files import WORKSPACE, Files, Share, give, granted, marked, shares, workspace_of
+from massgen_exec_docker.files import WORKSPACE, Files, Share, marked
+from massgen_exec_docker.network import alias
 from massgen_exec_docker.process import Running
 from massgen_exec_docker.profile import DEFAULTS, HOME, OF_A_CONTAINER, PORT, Profile, opened
 from massgen_exec_docker.session import Session, open_session
 
-__all__ = ["DockerExecutor", "opened_executor"]
+__all__ = ["DockerExecutor", "refuse"]
 
-UNPRIVILEGED = 1000
 SPARES = 2
 LEAST_MEMORY = 32 << 20  # with less, not even the agent begins
 OF_A_PROCESS = {"descriptors": "NOFILE", "file_size": "FSIZE"}
-_MODES = {"none": 0, "allow": 1, "full": 2}
 
 
 def _asked(limits: Limits) -> dict[str, Any]:
@@ -83,6 +77,7 @@ class DockerExecutor:
         files: Opens files from outside.
         user: UID:GID of commands.
         enforced: The limits that the engine enforces.
+        joined: The run's network; empty where there is none.
     """
 
     engine: Engine
@@ -93,6 +88,7 @@ class DockerExecutor:
     files: Files
     user: str
     enforced: frozenset[str]
+    joined: str = ""
     _sessions: dict[object, Session] = attrs.field(factory=dict, init=False)
     _proxies: dict[tuple[str, ...], Proxy] = attrs.field(factory=dict, init=False)
     _locks: dict[object, anyio.Lock] = attrs.field(factory=dict, init=False)
@@ -154,10 +150,10 @@ class DockerExecutor:
         return attrs.evolve(DEFAULTS, **_asked(self.config.limits) | _asked(command.limits))
 
     def _network(self, command: ExecCommand) -> NetworkPolicy:
-        own = NetworkPolicy(mode=self.config.network, hosts=self.config.hosts)
+        own = NetworkPolicy(mode=self.config.network, hosts=self.config.hosts)  # type: ignore[arg-type] # run is ours alone
         asked = own if command.network is None else command.network
-        if asked.mode == "full" and own.mode != "full":
-            raise LimitUnsupported("executor docker: the network is closed; the option network: full opens it")
+        if asked.mode not in ("none", "allow", own.mode):
+            raise LimitUnsupported(f"executor docker: the network is closed; the option network: {clean_line(asked.mode)} opens it")
         return NetworkPolicy(mode=asked.mode, hosts=asked.hosts if asked.mode == "allow" else ())
 
     def _user(self, command: ExecCommand) -> str:
@@ -250,6 +246,7 @@ class DockerExecutor:
             enforced=self.enforced,
             spares=spares,
             is_podman=self.engine.is_podman,
+            joined=(self.joined, alias(self.context.agent)),
             mark="" if self._is_apart or self._is_seen or self.engine.is_here else f".massgen-{secrets.token_hex(8)}",
         )
         with marked(self.shares[0].source if profile.mark else "", profile.mark):
@@ -279,111 +276,3 @@ class DockerExecutor:
     def _told(self, method: str, target: str, reason: str) -> None:
         method, target = clean_line(method)[:20], clean_line(target)[:300]
         self.context.emit(SandboxRequested(agent=self.context.agent, method=method, target=target, is_allowed=not reason, reason=reason))
-
-
-def _revealed(values: Mapping[str, str], context: Context) -> dict[str, str]:
-    return {name: context.secret(value).reveal() if is_reference(value, context.plugins) else value for name, value in values.items()}
-
-
-def _user_of(config: DockerConfig, workspace: str) -> tuple[int, int]:
-    """Return the user of commands and the group.
-
-    Raises:
-        MassGenError: The option is no number.
-    """
-    if config.user:
-        user, _, group = config.user.partition(":")
-        if not user.isdigit() or not (group.isdigit() or not group):
-            raise MassGenError(f"executor docker: option user: {clean_line(config.user)!r} is neither UID nor UID:GID")
-        return int(user), int(group or user)
-    if not workspace:
-        return UNPRIVILEGED, UNPRIVILEGED
-    state = os.stat(workspace)
-    return (state.st_uid, state.st_gid) if state.st_uid else (UNPRIVILEGED, UNPRIVILEGED)
-
-
-def _made(config: DockerConfig, context: Context, engine: Engine) -> DockerExecutor:
-    """Check what is configured against the engine and this machine, and return the executor."""
-    apart.check(config, context, engine)
-    if config.workspace == "apart":
-        return _made_apart(config, context, engine)
-    workspace = workspace_of(context.workspace or context.folder / "massgen-exec-docker" / (context.agent or "run"))
-    write = (*shares("write", config.write, writable=(workspace.source,)), *granted(context, (workspace,), is_writable=True))
-    own = (workspace, *write)
-    read = (*shares("read", config.read, writable=tuple(each.source for each in own)), *granted(context, own, is_writable=False))
-    user, group = _user_of(config, workspace.source)
-    give(workspace.source, user, group)
-    # What agents are told of their folders holds in the container, too.
-    every = tuple({each.target: each for each in (workspace, attrs.evolve(workspace, target=workspace.source), *read, *write)}.values())
-    return _executor(config, context, engine, every, (user, group))
-
-
-def _made_apart(config: DockerConfig, context: Context, engine: Engine) -> DockerExecutor:
-    """Return the executor whose workspace is in its container."""
-    write = (*shares("write", config.write, writable=()), *granted(context, (), is_writable=True))
-    read = (*shares("read", config.read, writable=tuple(each.source for each in write)), *granted(context, write, is_writable=False))
-    return _executor(config, context, engine, (*read, *write), _user_of(config, ""))
-
-
-def _image(config: DockerConfig, engine: Engine) -> str:
-    refuse(config.limits, engine.enforced())
-    Rules(config.hosts)
-    return engine.build(config.dockerfile) if config.dockerfile else engine.image(config.image, config.pull)
-
-
-def _executor(config: DockerConfig, context: Context, engine: Engine, every: tuple[Share, ...], person: tuple[int, int]) -> DockerExecutor:
-    user, group = person
-    image = _image(config, engine)
-    return DockerExecutor(
-        engine=engine,
-        image=image,
-        config=attrs.evolve(config, env=_revealed(config.env, context)),
-        context=context,
-        shares=every,
-        files=Files(shares=every, user=user, group=group),
-        user=f"{user}:{group}",
-        enforced=engine.enforced(),
-    )
-
-
-@asynccontextmanager
-async def opened_executor(config: DockerConfig, context: Context) -> AsyncIterator[Executor]:
-    """Reach the engine, find the image, and check what is configured; containers start with the first command that needs one.
-
-    Raises:
-        ExecutorUnavailable: No engine answers, and the option `fallback` names no other executor.
-        ImageMissing: The image is not there.
-        LimitUnsupported: The engine does not enforce a configured limit.
-        MassGenError: A folder must not be shared, or an option makes no sense.
-    """
-    if config.fallback is not None:
-        checked(config)
-    try:
-        endpoint = find(config.host, config.context)
-        engine: Engine = await context.share(("massgen-exec-docker", endpoint), lambda: connected(endpoint))
-    except ExecutorUnavailable as error:
-        if config.fallback is None:
-            raise
-        reason = error
-    else:
-        async with _contained(config, context, engine) as executor:
-            yield executor
-        return
-    async with fallen_back(config, context, reason) as other:
-        yield other
-
-
-@asynccontextmanager
-async def _contained(config: DockerConfig, context: Context, engine: Engine) -> AsyncIterator[Executor]:
-    executor = await engine.call(_made, config, context, engine)
-    if walls := opened(config):
-        context.emit(NoticeGiven(level="info", text=f"executor docker: open in the sandbox: {'; '.join(walls)}", agent=context.agent))
-    missing = [*sorted({"cpus", "memory", "processes"} - executor.enforced), *(["the number of temporary files"] * engine.is_podman)]
-    if missing:
-        text = f"executor docker: this engine does not limit {', '.join(missing)}"
-        context.emit(NoticeGiven(level="warning", text=text, agent=context.agent))
-    try:
-        yield executor
-    finally:
-        with anyio.CancelScope(shield=True):
-            await executor.close()

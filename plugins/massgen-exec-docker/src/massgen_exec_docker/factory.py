@@ -19,7 +19,7 @@ __all__ = ["open_docker"]
 
 @asynccontextmanager
 async def open_docker(config: DockerConfig, context: Context) -> AsyncIterator[Executor]:
-    """Open an executor; see `massgen_exec_docker.executor.opened_executor`."""
-    module = await anyio.to_thread.run_sync(import_module, "massgen_exec_docker.executor")
+    """Open an executor; see `massgen_exec_docker.opening.opened_executor`."""
+    module = await anyio.to_thread.run_sync(import_module, "massgen_exec_docker.opening")
     async with module.opened_executor(config, context) as executor:
         yield executor

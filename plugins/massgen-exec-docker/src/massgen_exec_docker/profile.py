@@ -16,6 +16,7 @@ from massgen_core.api import ExecutorUnavailable, Limits, LimitUnsupported
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.files import WORKSPACE, Share
 from massgen_exec_docker.inside import program
+from massgen_exec_docker.network import options
 from massgen_exec_docker.owner import labels
 from massgen_exec_docker.syscalls import programs
 
@@ -38,13 +39,14 @@ PORT = 3128
 PROXY = "/run/massgen/proxy"
 OURS = 3  # processes of ours in each container: the engine's init, the agent, a supervisor
 RELAYS = 64  # and threads where connections are relayed
+_REACHED = {"full": "the engine bridge, whatever it reaches", "run": "the containers of this run"}
 INODE = 16384  # bytes of temporary files for each file
 
 
 def opened(config: DockerConfig) -> tuple[str, ...]:
     """Return what the configuration opens that is closed by default, for a person."""
     found = {
-        f"network ({'the engine bridge, whatever it reaches' if config.network == 'full' else ', '.join(config.hosts)})": config.network != "none",
+        f"network ({_REACHED.get(config.network) or ', '.join(config.hosts)})": config.network != "none",
         f"capabilities ({', '.join(config.capabilities)})": bool(config.capabilities),
         "writable root": config.writable_root,
         "new privileges": config.new_privileges,
@@ -66,7 +68,8 @@ class Profile:
         config: The options.
         shares: What of this machine is seen.
         user: UID, or UID:GID.
-        network: `none`, `allow` or `full`.
+        network: `none`, `run`, `allow` or `full`.
+        joined: The name of the run's network and the container's name on it, for `run`.
         proxy: The folder of the proxy's socket on this machine, for `allow`.
         limits: All of them.
         enforced: What the engine says it enforces.
@@ -86,6 +89,7 @@ class Profile:
     spares: int = 0
     is_podman: bool = False
     mark: str = ""
+    joined: tuple[str, str] = ("", "")
 
     def _limit(self, name: str) -> Any:
         return getattr(self.limits, name) if name in self.enforced else None
@@ -120,6 +124,13 @@ class Profile:
             found[path] = f"rw,nosuid,nodev,exec,mode=1777,size={size}{inodes}{owner}"
         return found
 
+    def _network(self) -> dict[str, Any]:
+        name, alias = self.joined
+        if self.network != "run":
+            return {"network_mode": "bridge" if self.network == "full" else "none"}
+        seen = docker.types.EndpointConfig("1.24", aliases=[alias] if alias else [])
+        return {"network": name, "networking_config": {name: seen}, **options()}
+
     def asked(self) -> dict[str, Any]:
         """Return what the engine is asked for, as the SDK takes it."""
         for share in self.shares:
@@ -148,7 +159,7 @@ class Profile:
             "memswap_limit": memory,
             "mounts": mounts,
             "nano_cpus": None if cpus is None else int(cpus * 1e9),
-            "network_mode": "bridge" if self.network == "full" else "none",
+            **self._network(),
             "pids_limit": None if processes is None else int(processes) + extra,
             "read_only": not config.writable_root,
             "security_opt": [] if config.new_privileges else ["no-new-privileges:true"],
@@ -190,7 +201,8 @@ class Profile:
             "no new privileges": config.new_privileges or seen["no_new_privileges"],
             "a filter of system calls": seen["filters"] > 0 or config.system_calls == "engine" or config.new_privileges,
             "a read-only root": config.writable_root or seen["read_only"],
-            "no network": self.network == "full" or set(seen["interfaces"]) <= {"lo"},
+            "no network": self.network in ("full", "run") or set(seen["interfaces"]) <= {"lo"},
+            "no way out of the run's network": self.network != "run" or not seen["ways"],
             f"user {self.user}": str(seen["user"]) == self.user.partition(":")[0],
         }
         missing = [name for name, stands in walls.items() if not stands]

@@ -52,6 +52,11 @@ def filter_calls(program: bytes) -> None:
         raise OSError(ctypes.get_errno(), "the filter of system calls was not taken")
 
 
+def ways() -> int:
+    """Return how many addresses of IPv6 there are, the loopback's aside: each reaches whoever is on the same wire."""
+    return sum(not line.endswith(" lo") for line in read_text("/proc/net/if_inet6").splitlines())
+
+
 def look() -> dict[str, Any]:
     """Say how this container is confined, as it is seen from inside."""
     state = dict(line.split(":\t", 1) for line in read_text("/proc/self/status").splitlines() if ":\t" in line)
@@ -65,6 +70,7 @@ def look() -> dict[str, Any]:
         "no_new_privileges": state.get("NoNewPrivs") == "1",
         "filters": int(state.get("Seccomp_filters", "1" if state.get("Seccomp") == "2" else "0")),
         "interfaces": [name for _, name in socket.if_nameindex()],
+        "ways": ways(),
         "read_only": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "memory": read_text("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
         "swap": read_text("/sys/fs/cgroup/memory.swap.max"),
