@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from massgen_core.config.load import Loaded, load
+from massgen_core.errors import ConfigUntrusted
 from massgen_core.specs import StrategySpec
 
 if TYPE_CHECKING:
@@ -21,15 +22,19 @@ _LIMITS = ("seconds", "tokens", "money", "calls")
 
 def preview(arguments: argparse.Namespace, app: ConsoleApp) -> int:
     """Print what a run with these options would be."""
-    loaded = load(
-        app.plugins,
-        file=arguments.config,
-        preset=arguments.preset,
-        backend=arguments.backend,
-        agents=arguments.agent,
-        sets=arguments.sets,
-        strategy=arguments.strategy,
-    )
+    options = {
+        "file": arguments.config,
+        "preset": arguments.preset,
+        "backend": arguments.backend,
+        "agents": arguments.agent,
+        "sets": arguments.sets,
+        "strategy": arguments.strategy,
+    }
+    try:
+        loaded = load(app.plugins, is_trusted=arguments.trust, **options)
+    except ConfigUntrusted as error:
+        app.err(f"massgen: a run would not begin yet: {error}")
+        loaded = load(app.plugins, is_trusted=True, **options)  # nothing is started
     for warning in loaded.warnings:
         app.err(f"massgen: {warning}")
     made = account(loaded)

@@ -99,6 +99,15 @@ def test_a_mistake_is_one_all_the_same(run: Run) -> None:
     assert "team.yaml:2" in err
 
 
+def test_a_project_that_is_not_trusted_is_only_looked_at(run: Run) -> None:
+    """What it would start is told; that it would not be, too."""
+    Path("massgen.yaml").write_text(TEAM)
+
+    code, out, err = run("--dry-run")
+    assert (code, "mcp [servers: never]" in out) == (0, True)
+    assert "a run would not begin yet" in err
+
+
 @pytest.mark.parametrize("agents", [1, 3])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_run_has_as_many_calls_as_were_foretold(strategy: str, agents: int, run: Run) -> None:

@@ -13,8 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from massgen_cmd_config.check import Check
 from massgen_cmd_config.diff import Diff
 from massgen_cmd_config.export import Export
+from massgen_cmd_config.fix import Fix
+from massgen_cmd_config.migrate import Migrate
 from massgen_cmd_config.texts import FORMATS, read_back, text_of, without_nulls
 from massgen_core.api import ConfigProblems, Document, UsageProblem, load_config, read_document
 from massgen_core.plugins.manager import Plugins
@@ -202,3 +205,24 @@ def test_files_that_cannot_be_run_are_compared_as_they_are_written(call: Call, t
     code, out, err = call(Diff(), "a.yaml", "b.yaml")
     assert (code, "agents[0].backend.key" in out, "cannot be run here" in err) == (1, True, True)
     assert SECRET not in out
+
+
+def test_toml_is_checked_mended_and_migrated_like_yaml(call: Call, tmp_path: Path) -> None:
+    """With the place of each mistake; an old file stays TOML."""
+    (tmp_path / "bad.toml").write_text('version = 1\nagents = [{backend = {type = "scripted", sead = "7"}}]\n[limits]\ncalls = "5"\n')
+    (tmp_path / "old.toml").write_text('[[agents]]\nid = "fast"\nbackend = { type = "lmstudio", model = "x" }\n')
+
+    code, out, _ = call(Check(), "bad.toml")
+    assert (code, [line.partition(": ")[0] for line in out.splitlines() if line.startswith("bad")]) == (
+        2,
+        ["bad.toml:2:42", "bad.toml:4:9"],
+    )
+    assert call(Fix(), "--write", "bad.toml")[0] == 2  # one mistake hid another
+    assert call(Fix(), "--write", "bad.toml")[0] == 0
+    assert (tmp_path / "bad.toml").read_text().splitlines()[1:] == [
+        'agents = [{backend = {type = "scripted", seed = 7}}]',
+        "[limits]",
+        "calls = 5",
+    ]
+    assert call(Migrate(), "--write", "old.toml")[0] == 0
+    assert call(Check(), "--strict", "old.toml")[0] == 0

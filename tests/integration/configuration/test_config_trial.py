@@ -88,3 +88,13 @@ def test_each_thing_that_fails_is_named_with_a_remedy(tried: Callable[..., tuple
     assert "UNSET" in failed["backend openai of ada"]["text"]
     assert failed["backend openai of ada"]["remedy"]
     assert "uvx" in failed["MCP server lost"]["text"] + failed["MCP server lost"]["remedy"]
+
+
+def test_a_project_that_is_not_trusted_is_not_started(call: Call, tmp_path: Path) -> None:
+    """Its servers are a stranger's programs until somebody says otherwise."""
+    servers = "{lost: {command: uvx, args: [lost]}}"
+    (tmp_path / "massgen.yaml").write_text(f"version: 1\nagents: [{{backend: scripted}}]\ntoolsets: [{{type: mcp, servers: {servers}}}]\n")
+
+    code, out, err = call(Trial())
+    assert (code, out) == (2, "")
+    assert "trust" in err

@@ -51,7 +51,7 @@ class Export:
 def _document(arguments: argparse.Namespace, app: App) -> tuple[Document, str]:
     """Return what is exported, and the YAML whose comments belong to it."""
     if arguments.file is None:
-        found = loaded(arguments, app.plugins)
+        found = loaded(arguments, app.plugins, only_reads=True)
         return Document.of(found.document, "the configuration"), ""
     chosen = (arguments.config, arguments.preset, arguments.agent, arguments.backend, arguments.strategy, arguments.sets)
     if any(chosen):

@@ -135,6 +135,8 @@ def _lines(path: Path) -> tuple[str, ...]:
 
 def _finding(severity: Literal["error", "warning"], rule: str, problem: ConfigProblem, lines: tuple[str, ...], source: str) -> Finding:
     token = token_at(lines, problem.line, problem.column) if problem.source == source else ""
+    if source.endswith(".toml") and not token.startswith(('"', "'")):
+        token = token.partition("=")[0].rstrip()
     return Finding(
         severity=severity,
         rule=rule,

@@ -10,6 +10,7 @@ from pathlib import Path
 from massgen_cmd_config.files import read_text, write
 from massgen_cmd_config.keys import masked, secrets
 from massgen_cmd_config.rewrite import rewritten
+from massgen_cmd_config.texts import format_of, text_of
 from massgen_core.api import App, ConfigProblem, ConfigProblems, Document, MassGenError, read_document
 
 __all__ = ["Migrate", "migrated_text"]
@@ -49,7 +50,8 @@ class Migrate:
 
     def _change(self, arguments: argparse.Namespace, app: App, path: Path, document: Document, new: Document) -> None:
         text = read_text(path)
-        made = migrated_text(path, new, text)
+        is_toml = format_of(path) == "toml"
+        made = text_of(new, "toml", app.plugins) if is_toml else migrated_text(path, new, text)
         if arguments.write:
             app.err(f"{path} is migrated; what it was is in {write(path, made).backup}")
             return
