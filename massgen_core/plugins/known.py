@@ -88,6 +88,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "strategy.single": "massgen-strategy-single",
     "toolset.code": "massgen-tools-code",
     "toolset.mcp": "massgen-mcp-client",
+    "toolset.python": "massgen-tools-python",
     "transport.http": "massgen-mcp-http",
     "transport.memory": "massgen-mcp-memory",
     "transport.sse": "massgen-mcp-http",
