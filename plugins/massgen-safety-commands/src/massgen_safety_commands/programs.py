@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from massgen_safety_commands.facts import Access
 
-__all__ = ["CODES", "FETCHERS", "READERS", "SHELLS", "WRAPPERS", "name_of", "operands", "paths", "saved"]
+__all__ = ["CODES", "COMMANDS", "FETCHERS", "READERS", "SHELLS", "WRAPPERS", "name_of", "operands", "paths", "saved"]
 
 FETCHERS = frozenset({"curl", "wget", "fetch", "aria2c", "http", "https", "lynx", "ftp", "nc", "ncat", "netcat", "gsutil"})
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "csh", "tcsh", "rbash"})
@@ -59,6 +59,13 @@ WRAPPERS = {
     "caffeinate": (("-t", "-w"), 0),
     "unbuffer": ((), 0),
 }
+# Arguments that are commands themselves: what `tar`, `ssh`, `git` and editors start.
+COMMANDS = re.compile(
+    r"(?:.*=exec|(?:-o)?(?:Proxy|Local)Command|--(?:to-command|use-compress-program|rsh)"
+    r"|core\.(?:pager|sshCommand|editor|fsmonitor)|alias\.\w+)[= ]!?(.+)"
+    r"|:?!(.+)",
+    re.DOTALL,
+)
 # Programs that only look: with plain arguments, within the workspace, they can be run again.
 READERS = frozenset(
     ["ls", "cat", "head", "tail", "wc", "grep", "pwd", "echo", "cut", "diff", "cmp", "stat", "du", "basename", "dirname", "sha256sum", "nproc"]

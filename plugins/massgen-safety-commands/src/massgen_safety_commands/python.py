@@ -14,6 +14,7 @@ __all__ = ["read_python"]
 
 _SHELLS = frozenset({"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell"})
 _PROGRAMS = frozenset({"run", "call", "check_call", "check_output", "Popen"})
+_EXECUTES = frozenset({"exec", "eval", "compile", "builtins.exec", "builtins.eval", "pickle.load", "pickle.loads", "marshal.loads"})
 _DELETES = frozenset({"shutil.rmtree", "os.remove", "os.unlink", "os.rmdir", "os.removedirs"})
 _DELETING = frozenset({"unlink", "rmdir", "rmtree"})
 _WALKS = frozenset({"os.walk", "os.scandir", "os.listdir", "glob.glob", "glob.iglob"})
@@ -84,6 +85,9 @@ class _Reader:
         """Tell facts of all calls."""
         nodes = list(ast.walk(tree))
         self.shell.facts.spend(len(nodes) // 50)
+        for node in nodes:
+            if isinstance(node, ast.Call):
+                self._walked(node)
         for node in nodes:
             if isinstance(node, ast.Call):
                 self._call(node)
@@ -186,7 +190,7 @@ class _Reader:
             self._start(node, first)
         elif name.startswith(("os.exec", "os.spawn", "os.posix_spawn")) or name == "pty.spawn":
             self._vector(node)
-        elif name in ("exec", "eval", "compile", "builtins.exec", "builtins.eval"):
+        elif name in _EXECUTES:
             self._code(name, first)
         elif name == "os.kill" and len(node.args) > 1 and ast.unparse(node.args[0]) == "-1":
             self.shell.facts.call("kill", ["-9", "-1"])
@@ -222,12 +226,15 @@ class _Reader:
         self._program(words)
 
     def _vector(self, node: ast.Call) -> None:
+        name = self.dotted(node.func)
         for argument in node.args:
             words = self.words(argument)
             if words:
                 self._program(words)
                 return
-        self._program([text for text in map(self.text, node.args) if text is not None][:1000])
+        texts = [text for text in map(self.text, node.args) if text is not None][:1000]
+        # What a program is called comes before its arguments, after its path.
+        self._program(texts[1:] if name.startswith(("os.execl", "os.spawnl")) else texts)
 
     def _program(self, words: Sequence[str] | None) -> None:
         if words:
@@ -270,12 +277,17 @@ class _Reader:
         if path is not None and len(path) < 4096:
             self.shell.facts.use(path, "delete" if access == "delete" else "write" if access == "write" else "read", self.shell.folder)
 
+    def _walked(self, node: ast.Call) -> None:
+        """Learn which folders are walked through."""
+        name = self.dotted(node.func)
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if name in _WALKS or name.rpartition(".")[2] in ("rglob", "iterdir", "glob"):
+            target = node.args[0] if name in _WALKS and node.args else None if name in _WALKS else owner
+            self.walked.append(self.shell.facts.place(self.text(target) or ".", self.shell.folder))
+            self._use(target, "read")
+
     def _paths(self, name: str, method: str, node: ast.Call, first: ast.expr | None) -> None:
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
-        if name in _WALKS or method in ("rglob", "iterdir", "glob"):
-            target = first if name in _WALKS else owner
-            path = self.text(target) or "."
-            self.walked.append(self.shell.facts.place(path, self.shell.folder))
         if name in _DELETES or method in _DELETING:
             target = first if name in _DELETES else owner
             if (self.text(target) or "$").startswith("$"):
@@ -287,6 +299,12 @@ class _Reader:
             mode = self.text(node.args[0 if is_method else 1]) if len(node.args) > (0 if is_method else 1) else None
             mode = mode or next((self.text(keyword.value) for keyword in node.keywords if keyword.arg == "mode"), None) or "r"
             self._use(owner if is_method else first, "write" if set(mode) & set("wax+") else "read")
+        elif method == "connect":
+            self._use(first, "read")  # perhaps a socket in a file
+        elif "fetch" in self.seen and any(name.endswith(fetch) for fetch in _FETCHES):
+            self.shell.facts.call("curl", [self.text(first) or "$x"])
+        elif name == "keyring.get_password":
+            self.shell.facts.call("keyring", ["get"])
         elif method in _WRITING:
             self._use(owner, "write")
         elif method in ("read_text", "read_bytes"):

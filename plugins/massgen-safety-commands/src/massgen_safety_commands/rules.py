@@ -87,7 +87,7 @@ RULES: tuple[Rule, ...] = (
         when=(
             On(programs=(":fork-loop",)),
             On(text=r"(?:^|\s)([^\s;|&(){}]{1,40}) \( \) \{.{0,300}?\s\1 \| \1(?:\s|$)"),
-            On(text=r"\$0 (?:& |\| \$0)|\bfork\s+while\s+(?:fork|1|true)|while\s*\(?(?:1|true)\)?\s*\{?\s*fork"),
+            On(text=r"\$0 (?:& |\| \$0)|\bfork(?:\(\))?\s+while\s+(?:fork|1|true)|while\s*\(?(?:1|true)\)?\s*\{?\s*fork"),
         ),
         matches=(
             ":(){ :|:& };:",
@@ -101,12 +101,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="disk-tools",
         level="deny",
-        reason="it formats, partitions or overwrites a disk",
+        reason="it formats, partitions, overwrites or reads a whole disk",
         when=(
             On(programs=("mkfs", "mkfs.*", "mke2fs", "mkswap", "wipefs", "fdisk", "sfdisk", "cfdisk", "gdisk", "sgdisk", "parted", "blkdiscard")),
             On(
                 programs=("cryptsetup", "losetup", "mdadm", "pvcreate", "vgremove", "lvremove", "hdparm", "badblocks", "swapon", "swapoff", "dmsetup")
             ),
+            On(access=("read",), paths=r"/dev/(?:[shv]d[a-z]|xvd|nvme|mmcblk|dm-|mapper/|loop\d|port$)"),
             On(programs=("diskutil",), arguments=r"(?i)erase|partition"),
             On(access=("write", "delete"), paths=r"/dev/(?!null$|zero$|stdout$|stderr$|stdin$|tty$|fd/|shm/|tcp/|udp/|ptmx$|pts/|full$|u?random$)"),
         ),
@@ -128,6 +129,7 @@ RULES: tuple[Rule, ...] = (
         when=(
             On(programs=("chmod",), arguments=r"^(?:-\S+ )*(?:[ugoa]*[+=][rwxXt]*s|0?[2467][0-7]{3})\S*(?: |$)"),
             On(programs=("setcap", "setfattr")),
+            On(programs=("install",), arguments=r"(?:-m|--mode)[= ]?0?[2467][0-7]{3}"),
         ),
         matches=("chmod u+s x", "chmod 4755 x", "setcap cap_net_raw+ep x", "python: import os\nos.chmod('x', 0o4755)"),
         passes=("chmod +x x", "chmod 0755 x", "chmod -R u+rwX tests", "chmod 755 4755"),
@@ -270,6 +272,29 @@ RULES: tuple[Rule, ...] = (
         ),
         matches=("kill -9 -1", "killall -9 -u ann", "python: import os\nos.kill(-1, 9)"),
         passes=("kill 12345", "kill -9 4242", "kill -1 77", "kill %1", "pkill -f server.js"),
+    ),
+    Rule(
+        name="services",
+        level="ask",
+        reason="it stops or restarts a service of the machine",
+        when=(
+            On(programs=("systemctl",), arguments=r"^(?:-\S+ )*(?:stop|restart|kill|reload|disable|try-restart)\b"),
+            On(programs=("service", "rc-service"), arguments=r" (?:stop|restart|reload)$"),
+        ),
+        matches=("systemctl stop sshd", "service nginx restart"),
+        passes=("systemctl status x", "systemctl list-units", "echo systemctl stop"),
+    ),
+    Rule(
+        name="injection",
+        level="ask",
+        reason="it has other programs load or start something, by a variable or a setting",
+        when=(
+            On(programs=(":variable",)),
+            On(programs=("export", "declare"), arguments=r"(?:^| )(?:LD_PRELOAD|LD_AUDIT|DYLD_INSERT_LIBRARIES|BASH_ENV|PROMPT_COMMAND)="),
+            On(programs=("git",), arguments=r"^config .*(?:core\.(?:hooksPath|pager|editor|sshCommand|fsmonitor)|alias\.\S+ ['\"]?!) ?\S"),
+        ),
+        matches=("LD_PRELOAD=./x.so ls", "export LD_PRELOAD=./x.so", "git config --global core.hooksPath x"),
+        passes=("LD_LIBRARY_PATH=lib ./x", "git config user.name x", "echo LD_PRELOAD=x", "git config --get core.editor"),
     ),
     Rule(
         name="kernel",

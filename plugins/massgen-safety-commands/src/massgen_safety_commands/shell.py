@@ -18,6 +18,9 @@ _BRACES = re.compile(r"\{[^{}\s]*,[^{}\s]*\}")
 _OPENING = frozenset({"if", "while", "until", "for", "select", "case", "{"})
 _CLOSING = frozenset({"fi", "done", "esac", "}"})
 _PASSING = frozenset({"then", "do", "else", "elif", "!", "time", "coproc", "function"})
+_LOADING = frozenset(
+    {"LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "PROMPT_COMMAND", "PYTHONSTARTUP", "PERL5OPT", "GIT_SSH_COMMAND"}
+)
 _NOTHING = frozenset[str]()
 KNOWN = {"HOME": "~", "TMPDIR": "/tmp"}  # noqa: S108 - nothing is made there
 
@@ -82,6 +85,7 @@ class Shell:
     Attributes:
         variables: Their values, as far as they are known.
         fetched: Places of files that came from the network.
+        written: What was written to files, by their places, as far as that is known.
         folder: The working folder; `?` where nobody knows.
     """
 
@@ -90,6 +94,7 @@ class Shell:
     code: Callable[[Shell, str, str, int], None]
     variables: dict[str, Item] = attrs.field(factory=dict)
     fetched: set[str] = attrs.field(factory=set)
+    written: dict[str, str] = attrs.field(factory=dict)
     folder: str = "."
 
     def script(self, text: str, depth: int = 0, fed: Stage | None = None) -> Stage:
@@ -240,11 +245,20 @@ class _Walk:
             fed = self._redirect(redirection, fed)
         out = shell.reader(shell, items, fed, self.depth) if items else fed if redirections and not words else Stage()
         if any(redirection.text.startswith((">", "&>")) for redirection in redirections):
+            self._keep(redirections, out.text)
             out = Stage(out.programs)
             if out.programs and not out.programs.isdisjoint({"curl", "wget"}):
                 targets = (item for one in redirections for item in shell.expand(one.pieces, self.depth))
                 shell.fetched.update(shell.facts.place(item.text, shell.folder) for item in targets if not item.text.isdigit())
         return out
+
+    def _keep(self, redirections: Sequence[Token], text: str | None) -> None:
+        """Remember what is written to a file; it may be run later."""
+        for one in redirections if text else ():
+            if one.text in (">", ">>", ">|") and len(one.pieces) == 1 and one.pieces[0].kind == "text" and len(self.shell.written) < 100:
+                place = self.shell.facts.place(one.pieces[0].text, self.shell.folder)
+                before = self.shell.written.get(place, "") if one.text == ">>" else ""
+                self.shell.written[place] = (before + (text or ""))[:50_000]
 
     def _loop(self, items: Sequence[Item]) -> None:
         if items[0].text != "case" and len(items) > 3:
@@ -256,6 +270,8 @@ class _Walk:
         if not found:
             return False
         self.shell.facts.is_plain = False
+        if found[1] in _LOADING:
+            self.shell.facts.call(":variable", (found[1],))
         first = attrs.evolve(word.pieces[0], text=word.pieces[0].text[found.end() :])
         items = self.shell.expand([first, *word.pieces[1:]], self.depth)
         if is_kept:
