@@ -130,7 +130,7 @@ def test_all_refusals_come_at_once() -> None:
             "agents": [
                 {"id": "a", "backend": {"type": "ag2"}},
                 {"id": "b", "backend": {"type": "gemni"}},
-                {"id": "c", "backend": {"type": "openai", "custom_tools": [{"path": "x.py"}], "temprature": 1}},
+                {"id": "c", "backend": {"type": "openai", "custom_tools": [{"path": "x.py"}], "hooks": {"PreToolUse": []}, "temprature": 1}},
                 {"id": "d"},
             ],
             "orchestrator": {"context_paths": [{"path": "."}]},
@@ -141,8 +141,9 @@ def test_all_refusals_come_at_once() -> None:
     assert [path for path, _ in found] == [
         "agents[0].backend.type",
         "agents[1].backend.type",
-        "agents[2].backend.custom_tools",
+        "agents[2].backend.hooks",
         "agents[2].backend.temprature",
+        "agents[2].backend.custom_tools[0]",
         "agents[3]",
         "orchestrator.context_paths",
         "num_agents",
@@ -242,3 +243,74 @@ def test_commands_are_not_run_unasked_while_planning() -> None:
     document = {"agent": {"backend": section}, "orchestrator": {"coordination": {"enable_planning_mode": True}}}
 
     assert {"mcp__*", "execute_command"} <= set(migrate(document)["permissions"]["ask"])
+
+
+def test_functions_become_the_toolset_python() -> None:
+    """Lists run side by side; arguments that agents do not see are kept; they run unasked, as then."""
+    tools = [
+        {
+            "name": ["a", "b"],
+            "function": ["f", "g"],
+            "path": "tools/x.py",
+            "category": "math",
+            "description": ["A.", "B."],
+            "preset_args": [{"n": 1}, {}],
+        },
+        {"name": "c d", "function": "h", "path": "y.py", "description": "C.", "default_params": {"k": [1]}, "defer_loading": True},
+        {"function": "i", "path": "y.py"},
+    ]
+    agent = backend(type="gemini", custom_tools=tools, mcp_servers={"s": {"command": "x"}})
+
+    functions = [
+        {"path": "tools/x.py", "function": "f", "name": "a", "description": "A.", "arguments": {"n": 1}},
+        {"path": "tools/x.py", "function": "g", "name": "b", "description": "B."},
+        {"path": "y.py", "function": "h", "name": "c_d", "description": "C.", "arguments": {"k": [1]}},
+        {"path": "y.py", "function": "i", "name": "i"},
+    ]
+    assert agent["toolsets"][1] == {"type": "python", "functions": functions, "pass_env": ["*"]}
+    assert agent["permissions"] == {"allow": ["a", "b", "c_d", "i"]}
+
+
+def test_functions_of_massgen_itself_are_named() -> None:
+    """Those without a file are left out, those with one are there where MassGen is."""
+    tools = [
+        {"name": "two_num_tool", "function": "two_num_tool"},
+        {"name": ["z"], "path": "massgen/tool/z.py", "function": ["z"]},
+        {"function": "z", "path": "z.py"},
+    ]
+    document = {"agent": {"backend": {"type": "grok", "custom_tools": tools}}}
+
+    (toolset,) = migrate(document)["agents"][0]["toolsets"]
+
+    assert [one["path"] for one in toolset["functions"]] == ["massgen/tool/z.py"]
+    assert warned(document) == [f"agent.backend.custom_tools{place}" for place in ("[0]", "[1].path", "[2]")]
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        (5, "expected a list of functions"),
+        ([5], "expected a mapping with"),
+        ([{"path": "x.py", "function": "os.system"}], "`function` is the name of a function"),
+        ([{"path": "x.py", "functon": "f"}], "did you mean `function`?"),
+        ([{"path": "x.py", "function": "f", "preset_args": 5}], "expected a mapping of arguments"),
+    ],
+)
+def test_what_is_no_function_is_refused(tools: Any, said: str) -> None:
+    """With its place."""
+    found = refused({"agent": {"backend": {"type": "grok", "custom_tools": tools}}})
+
+    assert any(said in message for _, message in found)
+    assert all(path.startswith("agent.backend.custom_tools") for path, _ in found)
+
+
+def test_servers_whose_arguments_lead_out_of_a_folder_still_start() -> None:
+    """MassGen 0.1 did not look at arguments; a level that the file sets itself counts."""
+    server = {"name": "a", "command": "python", "args": ["../server.py"]}
+    document = {"agent": {"backend": {"type": "grok", "mcp_servers": [server, {**server, "name": "b", "security": {"level": "strict"}}]}}}
+
+    first, second = migrate(document)["agents"][0]["toolsets"][0]["mcp_servers"]
+
+    assert first["security"] == {"level": "moderate"}
+    assert second["security"] == {"level": "strict"}
+    assert warned(document) == ["agent.backend.mcp_servers[0]"]

@@ -152,6 +152,7 @@ class _Reader(Options):
         if has_own_tools:
             self.claude_tools(data, made["backend"])
         self.commands(kind, data, path, made)
+        self.functions(data, path, made)
 
     # The other sections
 

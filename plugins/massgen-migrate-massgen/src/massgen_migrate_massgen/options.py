@@ -9,6 +9,7 @@ from typing import Any
 
 from massgen_migrate_massgen.backends import ADDRESSES
 from massgen_migrate_massgen.commands import TOOLS, toolset_of_commands
+from massgen_migrate_massgen.functions import toolset_of_functions
 from massgen_migrate_massgen.rules import REASONS
 from massgen_migrate_massgen.walk import Walk, is_on
 
@@ -113,6 +114,14 @@ class Options(Walk):
         if kind == "claude_code":
             given = made["backend"].get("disallowed_tools")
             made["backend"]["disallowed_tools"] = [*(given if isinstance(given, list) else []), "Bash"]
+
+    def functions(self, data: Mapping[str, Any], path: str, made: dict[str, Any]) -> None:
+        """Give the agent its Python functions; they ran unasked."""
+        found = toolset_of_functions(data.get("custom_tools"), f"{path}.custom_tools", self)
+        if found is not None:
+            made.setdefault("toolsets", []).append(found)
+            before = made.get("permissions", {}).get("allow", [])
+            made["permissions"] = {"allow": [*before, *(one["name"] for one in found["functions"])]}
 
     def claude_tools(self, data: Mapping[str, Any], backend: dict[str, Any]) -> None:
         """Sort the lists of tools: those of Claude Code itself are options of the backend."""

@@ -33,7 +33,7 @@ REASONS: Mapping[str, str] = {
     "framework": "agents of other frameworks (AG2, LangGraph and the like) need an adapter, and no plugin provides one",
     "program": "no plugin drives this program",
     "media": "no plugin hears or makes audio or video",
-    "code": "a Python function named by its file would be code in a configuration; offer it as a tool of an MCP server, or as a toolset plugin",
+    "code": "functions that are called around tool calls are middleware plugins today; without them calls would go unwatched",
     "paths": "no plugin shares folders of this machine with agents",
     "uploads": "only the OpenAI backend takes files with the question",
     "rules": "these rules have another grammar; write `permissions` with allow, ask and deny of today's format",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from massgen_core.api import ConfigProblem
 
-__all__ = ["placed", "toolset", "warnings"]
+__all__ = ["eased", "placed", "toolset", "warnings"]
 
 CWD = "${cwd}"
 # Servers that were modules of MassGen 0.1 itself.
 _OWN = ("massgen.", "massgen/")
+_OUT = re.compile(r"(?:^|[/\\=])\.\.(?:[/\\]|$)")
 
 
 def toolset(backend: Mapping[str, Any], *, has_own_tools: bool) -> dict[str, Any] | None:
@@ -25,7 +27,8 @@ def toolset(backend: Mapping[str, Any], *, has_own_tools: bool) -> dict[str, Any
     if not servers:
         return None
     folder = backend.get("cwd")
-    made: dict[str, Any] = {"type": "mcp", "mcp_servers": placed(servers, folder if isinstance(folder, str) and folder else "{workspace}")}
+    placed_servers = placed(servers, folder if isinstance(folder, str) and folder else "{workspace}")
+    made: dict[str, Any] = {"type": "mcp", "mcp_servers": eased(placed_servers)}
     for key in ("allowed_tools", "exclude_tools"):
         names = backend.get(key)
         if has_own_tools and isinstance(names, list):
@@ -33,6 +36,33 @@ def toolset(backend: Mapping[str, Any], *, has_own_tools: bool) -> dict[str, Any
         if names:
             made[key] = names
     return made
+
+
+def eased(servers: Any) -> Any:
+    """Return servers as they are, but for those whose arguments lead out of a folder and that set no level: their arguments were not looked at."""
+    if isinstance(servers, Mapping):
+        return _kept(servers, {name: _eased(server) for name, server in servers.items()})
+    if isinstance(servers, list):
+        items = [_eased(server) for server in servers]
+        return items if any(new is not old for new, old in zip(items, servers, strict=True)) else servers
+    return servers
+
+
+def _eased(server: Any) -> Any:
+    if not _leads_out(server):
+        return server
+    return {**server, "security": {**(server.get("security") or {}), "level": "moderate"}}
+
+
+def _leads_out(server: Any) -> bool:
+    arguments, security = (server.get("args"), server.get("security")) if isinstance(server, Mapping) else (None, None)
+    if security is not None and (not isinstance(security, Mapping) or "level" in security):
+        return False
+    return isinstance(arguments, list) and any(isinstance(text, str) and _OUT.search(text) for text in arguments)
+
+
+def _kept(old: Mapping[str, Any], new: dict[str, Any]) -> Mapping[str, Any]:
+    return new if any(new[key] is not old[key] for key in old) else old
 
 
 def placed(data: Any, folder: str) -> Any:
@@ -62,4 +92,6 @@ def warnings(servers: Any, path: str) -> list[ConfigProblem]:
         texts = [text for text in arguments if isinstance(text, str)] if isinstance(arguments, list) else []
         if any(text.startswith(_OWN) for text in texts):
             found.append(ConfigProblem("this server is a part of MassGen 0.1 itself, and starts only where that is installed", path=place))
+        if _leads_out(server):
+            found.append(ConfigProblem("an argument leads out of a folder with `..`; the server gets security.level: moderate for it", path=place))
     return found
