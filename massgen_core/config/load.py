@@ -235,7 +235,8 @@ def _at(data: Any, path: KeyPath) -> Any:
 def _nothing(plugins: Plugins, root: Node, file: Path | None) -> ConfigProblem:
     installed = plugins.names("backend")
     if file is not None:
-        return ConfigProblem("`agents` is missing: who works on the question", source=root.place.source, line=root.place.line)
+        place = root.place
+        return ConfigProblem("`agents` is missing: who works on the question", source=place.source, line=place.line, column=place.column)
     if not installed:
         return ConfigProblem(f"nothing is configured, and no backend is installed; install the embedded model with: pip install {_FIRST}")
     return ConfigProblem(
