@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -101,21 +99,6 @@ async def test_a_missing_image_is_told_and_not_fetched(engine: Engine, tmp_path:
         with pytest.raises(ImageMissing, match=r"pull: missing|build-base"):
             async with sandbox(tmp_path, image=name):
                 pass
-
-
-async def test_an_image_without_python_is_told(engine: Engine, tmp_path: Path) -> None:
-    """The agent needs it, and the message says so."""
-    empty = io.BytesIO()
-    with tarfile.open(fileobj=empty, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("note"))
-    image = engine.client.api.import_image_from_data(empty.getvalue(), repository="massgen-test-empty", tag="1")
-    try:
-        with pytest.raises(ExecutorUnavailable, match="python3"):
-            async with sandbox(tmp_path, image="massgen-test-empty:1") as (executor, _):
-                await executor.run(ExecCommand(argv=("true",)))
-        assert image
-    finally:
-        engine.client.api.remove_image("massgen-test-empty:1")
 
 
 async def test_limits_that_make_no_sense_are_refused(engine: Engine, tmp_path: Path) -> None:

@@ -21,9 +21,15 @@ class DockerConfig:
     """Which image, what containers may reach and use, and which walls are opened."""
 
     image: str = _help(
-        "an image with Python 3.8 or later, by name, digest or id; `massgen docker build-base` makes the default", default="massgen-base"
+        "an image, best with Python 3.8 or later, by name, digest or id; `massgen docker build-base` makes the default", default="massgen-base"
     )
     pull: Literal["never", "missing", "always"] = _help("when the image is fetched from its registry", default="never")
+    container: Literal["agent", "command"] = _help(
+        "`agent`: an agent's commands share one; `command`: each gets one of its own, which is removed after it", default="agent"
+    )
+    pool: int = _help(
+        "how many containers are started ahead: with the executor, and after each that is taken", default=0, validator=attrs.validators.ge(0)
+    )
     dockerfile: str = _help("a Dockerfile, or a folder with one, from which the image is built when the executor is opened", default="")
     host: str = _help(
         "the engine's address, unix:///path or tcp://host:port; empty: `context`, else DOCKER_CONTEXT, DOCKER_HOST, the Docker CLI's current context",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -26,12 +26,14 @@ from massgen_core.api import (
     clean_line,
 )
 from massgen_exec_docker import apart
+from massgen_exec_docker.borrow import PLACE, NoPython, borrowed, interpreter
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.egress import Proxy, Rules
 from massgen_exec_docker.engine import Engine
 from massgen_exec_docker.events import SandboxOpened, SandboxRequested
 from massgen_exec_docker.files import WORKSPACE, Files, Share, marked
 from massgen_exec_docker.network import alias
+from massgen_exec_docker.pool import Pool
 from massgen_exec_docker.process import Running
 from massgen_exec_docker.profile import DEFAULTS, HOME, OF_A_CONTAINER, PORT, Profile, opened
 from massgen_exec_docker.session import Session, open_session
@@ -78,6 +80,7 @@ class DockerExecutor:
         user: UID:GID of commands.
         enforced: The limits that the engine enforces.
         joined: The run's network; empty where there is none.
+        pool: Containers that wait for commands.
     """
 
     engine: Engine
@@ -92,7 +95,12 @@ class DockerExecutor:
     _sessions: dict[object, Session] = attrs.field(factory=dict, init=False)
     _proxies: dict[tuple[str, ...], Proxy] = attrs.field(factory=dict, init=False)
     _locks: dict[object, anyio.Lock] = attrs.field(factory=dict, init=False)
+    _loan: Mapping[str, Any] = attrs.field(factory=dict, init=False)
+    pool: Pool = attrs.field(init=False)
     _is_seen: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.pool = Pool(self.config.pool, self.ahead, self.context.start)
 
     async def run(self, command: ExecCommand) -> ExecResult:
         """Run a command to its end."""
@@ -130,6 +138,7 @@ class DockerExecutor:
     async def close(self) -> None:
         """Remove all containers."""
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.pool.close)
             for session in self._sessions.values():
                 tasks.start_soon(self._closed, session)
         for proxy in self._proxies.values():
@@ -202,13 +211,15 @@ class DockerExecutor:
         network, user = self._network(command), self._user(command)
         own = {name for name in OF_A_CONTAINER if getattr(command.limits, name) is not None}
         own |= {name for name in OF_A_PROCESS if getattr(limits, name) > getattr(self._base(), name)}
-        if self._is_apart and (own or (network, user) != (self._network(ExecCommand(argv=("",))), self.user)):
+        is_plain = not own and (network, user) == (self._network(ExecCommand(argv=("",))), self.user)
+        if self._is_apart and not is_plain:
             raise LimitUnsupported(
                 f"executor docker: a command with {', '.join(sorted(own)) or 'a network or a user'} of its own needs a container of its own, which "
                 "would not have the files of this one (workspace: apart); put it into the options of the executor"
             )
-        if own:
-            session = await self._opened(limits, network, user, spares=0)
+        if own or self.config.container == "command":
+            session = await self.pool.take() if is_plain else None
+            session = session or await self._opened(limits, network, user, spares=0)
             try:
                 yield session
             finally:
@@ -226,7 +237,8 @@ class DockerExecutor:
                     if self._is_apart:
                         text = "executor docker: the container was lost, and the files of its workspace with it (workspace: apart)"
                         self.context.emit(NoticeGiven(level="warning", text=text, agent=self.context.agent))
-                found = self._sessions[key] = await self._opened(self._base(), network, user, spares=SPARES)
+                found = await self.pool.take() if is_plain else None
+                found = self._sessions[key] = found or await self._opened(self._base(), network, user, spares=SPARES)
         yield found
 
     def _base(self) -> Limits:
@@ -247,10 +259,13 @@ class DockerExecutor:
             spares=spares,
             is_podman=self.engine.is_podman,
             joined=(self.joined, alias(self.context.agent)),
+            **self._loan,
             mark="" if self._is_apart or self._is_seen or self.engine.is_here else f".massgen-{secrets.token_hex(8)}",
         )
-        with marked(self.shares[0].source if profile.mark else "", profile.mark):
-            session = await open_session(self.engine, profile, self.context)
+        try:
+            session = await self._started(profile)
+        except NoPython:
+            session = await self._started(attrs.evolve(profile, **await self._lent()))
         self._is_seen = True
         self.context.emit(
             SandboxOpened(
@@ -263,6 +278,25 @@ class DockerExecutor:
             )
         )
         return session
+
+    async def _started(self, profile: Profile) -> Session:
+        with marked(self.shares[0].source if profile.mark else "", profile.mark):
+            return await open_session(self.engine, profile, self.context)
+
+    async def _lent(self) -> Mapping[str, Any]:
+        """Return what a profile needs for an image without Python."""
+        async with self._locks.setdefault("python", anyio.Lock()):
+            if not self._loan:
+                volume = await self.engine.call(borrowed, self.engine, self.config.image)
+                self._loan = {"python": interpreter(self.engine), "borrowed": volume}
+                text = f"executor docker: the image {clean_line(self.config.image)} has no python3; commands are run by massgen-base's, in {PLACE}"
+                self.context.emit(NoticeGiven(level="info", text=text, agent=self.context.agent))
+        return self._loan
+
+    def ahead(self) -> Awaitable[Session]:
+        """Start a container for commands that ask for nothing of their own."""
+        spares = SPARES if self.config.container == "agent" else 0
+        return self._opened(self._base(), self._network(ExecCommand(argv=("",))), self.user, spares=spares)
 
     async def _proxy(self, hosts: tuple[str, ...]) -> str:
         async with self._locks.setdefault("proxy", anyio.Lock()):

@@ -69,7 +69,7 @@ def _has(engine: Engine, name: str, packages: Sequence[str]) -> bool:
 
 
 def remove(engine: Engine) -> int:
-    """Remove images that MassGen made and nothing uses; return how many."""
+    """Remove images that MassGen made and nothing uses, and volumes made from them; return how many images."""
     count = 0
     for image in engine.now(engine.client.api.images, filters={"label": LABEL}, quiet=True):
         try:
@@ -78,4 +78,7 @@ def remove(engine: Engine) -> int:
         except docker.errors.APIError as error:
             if error.status_code != 409:  # a container uses it
                 raise MassGenError(f"an image cannot be removed: {told(error)}") from None
+    for volume in engine.now(engine.client.api.volumes, filters={"label": LABEL})["Volumes"] or ():
+        with suppress(docker.errors.APIError):  # a container uses it
+            engine.now(engine.client.api.remove_volume, volume["Name"])
     return count

@@ -50,6 +50,8 @@ def _user_of(config: DockerConfig, workspace: str) -> tuple[int, int]:
 def _made(config: DockerConfig, context: Context, engine: Engine) -> DockerExecutor:
     """Check what is configured against the engine and this machine, and return the executor."""
     apart.check(config, context, engine)
+    if (config.workspace, config.container) == ("apart", "command"):
+        raise MassGenError("executor docker: with workspace: apart and container: command no command sees another's files; leave one of them out")
     if config.workspace == "apart":
         return _made_apart(config, context, engine)
     workspace = workspace_of(context.workspace or context.folder / "massgen-exec-docker" / (context.agent or "run"))
@@ -129,6 +131,7 @@ async def _contained(config: DockerConfig, context: Context, engine: Engine) -> 
     if missing:
         text = f"executor docker: this engine does not limit {', '.join(missing)}"
         context.emit(NoticeGiven(level="warning", text=text, agent=context.agent))
+    executor.pool.fill()
     try:
         yield executor
     finally:

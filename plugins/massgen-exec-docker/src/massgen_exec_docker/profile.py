@@ -13,6 +13,7 @@ import attrs
 import docker.types
 
 from massgen_core.api import ExecutorUnavailable, Limits, LimitUnsupported
+from massgen_exec_docker.borrow import PLACE
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.files import WORKSPACE, Share
 from massgen_exec_docker.inside import program
@@ -69,6 +70,8 @@ class Profile:
         shares: What of this machine is seen.
         user: UID, or UID:GID.
         network: `none`, `run`, `allow` or `full`.
+        python: The command that starts Python there.
+        borrowed: The volume that holds it; empty where it is the image's own.
         joined: The name of the run's network and the container's name on it, for `run`.
         proxy: The folder of the proxy's socket on this machine, for `allow`.
         limits: All of them.
@@ -90,6 +93,8 @@ class Profile:
     is_podman: bool = False
     mark: str = ""
     joined: tuple[str, str] = ("", "")
+    python: Sequence[str] = ("python3",)
+    borrowed: str = ""
 
     def _limit(self, name: str) -> Any:
         return getattr(self.limits, name) if name in self.enforced else None
@@ -104,7 +109,7 @@ class Profile:
             "programs": dict(programs()) if is_filtered else {},
             "mark": f"{WORKSPACE}/{self.mark}" if self.mark else "",
         }
-        return ["python3", "-I", "-S", "-X", "utf8", "-c", program(), json.dumps(given)]
+        return [*self.python, "-I", "-S", "-X", "utf8", "-c", program(), json.dumps(given)]
 
     def _ulimits(self) -> list[Any]:
         found = {"core": 0, "nofile": int(self.limits.descriptors or 0), "fsize": int(self.limits.file_size or 0)}
@@ -139,6 +144,8 @@ class Profile:
         mounts = [docker.types.Mount(each.target, each.source, type="bind", read_only=not each.writable) for each in self.shares]
         if self.network == "allow":
             mounts.append(docker.types.Mount(PROXY, self.proxy, type="bind", read_only=True))
+        if self.borrowed:
+            mounts.append(docker.types.Mount(PLACE, self.borrowed, type="volume", read_only=True, no_copy=True))
         memory, cpus, processes = self._limit("memory"), self._limit("cpus"), self._limit("processes")
         extra = OURS + self.spares + (RELAYS if self.network == "allow" else 0)
         return {

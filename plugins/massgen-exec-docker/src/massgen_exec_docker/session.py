@@ -15,6 +15,7 @@ import docker.errors
 
 from massgen_core.api import Context, ExecutorFault, ExecutorUnavailable, ImageMissing, LimitUnsupported, MassGenError, SandboxLost, clean_line
 from massgen_exec_docker.attach import STDERR, Attached, attach
+from massgen_exec_docker.borrow import NoPython
 from massgen_exec_docker.engine import Engine, told
 from massgen_exec_docker.process import WINDOW, Running
 from massgen_exec_docker.profile import Profile
@@ -100,6 +101,8 @@ class Session:
         with anyio.move_on_after(START_SECONDS):
             await self._ready.wait()
         if not self.seen:
+            if "exec" in self.lost and "No such file or directory" in self.lost:  # what the engine's init says
+                raise NoPython(f"executor docker: the image has no python3: {self.lost}")
             raise ExecutorUnavailable(f"executor docker: the container did not begin: {self.lost or 'its agent says nothing'}")
 
     async def send(self, kind: bytes, number: int, data: bytes = b"") -> None:
@@ -163,9 +166,7 @@ def _fault(error: docker.errors.APIError, profile: Profile) -> MassGenError:
             f"executor docker: the engine does not see the folders of this machine: {text}. Use an engine of this one, or say workspace: apart"
         )
     if "python3" in text and ("not found" in text or "no such file" in text):
-        return ExecutorUnavailable(
-            f"executor docker: the image {profile.config.image!r} has no python3, which the agent in the container needs; add it to the image"
-        )
+        return NoPython(f"executor docker: the image {profile.config.image!r} has no python3")
     return ExecutorUnavailable(f"executor docker: the engine does not start the container: {text}")
 
 
