@@ -213,6 +213,8 @@ def _everything(node: Node, path: KeyPath) -> Iterator[Want]:
     for found, part in node.walk(path):
         if isinstance(part.value, dict) and "command" in part.value:
             yield _want(f"starts {_command(part)}", found, part.value["command"])
+        elif isinstance(part.value, dict) and "function" in part.value and "path" in part.value:
+            yield _want(f"runs the function {part.value['function'].plain()} of {part.value['path'].plain()}", found, part.value["function"])
         elif isinstance(part.value, str):
             yield from _text(part, found)
 

@@ -58,6 +58,7 @@ def test_who_answers_can_be_said_by_anybody(loading: Loading) -> None:
         ("agents: [{backend: plain, options: {user: '${HOME}'}}]", "sends further fields to the provider"),
         ("agents: [{backend: plain, model: ../evil.gguf}]", "opens the model file ../evil.gguf"),
         ("agents: [{backend: plain, toolsets: [dice]}]", "gives agents tools: agents[0].toolsets (dice)"),
+        ("toolsets: [{type: python, functions: [{path: x.py, function: f}]}]", "runs the function f of x.py"),
         ("strategy: {type: judge, judge: '${PATH}'}", "reads the environment variable PATH"),
         ("durability: off", "keeps less of the run's journal"),
         ("plugins: {block: []}", "changes which plugins may be used"),

@@ -195,7 +195,7 @@ def test_an_old_file_is_checked_as_it_is(found: Callable[..., tuple[int, list[di
     assert code == 2
     assert [(one["severity"], one["line"], one["path"]) for one in findings] == [
         ("warning", 3, "agents[0].backend.cwd"),
-        ("error", 3, "agents[0].backend.custom_tools"),
+        ("error", 3, "agents[0].backend.custom_tools[0]"),
     ]
 
 

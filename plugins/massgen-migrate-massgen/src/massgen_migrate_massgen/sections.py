@@ -150,7 +150,7 @@ COORDINATION: Rules = {
         _EVALUATION,
     ),
     "persona_generator": _PERSONAS,
-    **dict.fromkeys(("use_two_tier_workspace", "write_mode", "enable_changedoc"), _FOLDER),
+    **dict.fromkeys(("use_two_tier_workspace", "write_mode", "drift_conflict_policy", "enable_changedoc"), _FOLDER),
     **dict.fromkeys(("fast_iteration_mode", "skip_redundant_scaffolding", "response_depth", "improvements"), _REFINE),
 }
 
