@@ -44,7 +44,7 @@ OPENED: Mapping[str, tuple[Mapping[str, Any], set[str]]] = {
 # What of the request no option changes, or what is no wall.
 FIXED = {"image", "entrypoint", "auto_remove", "cap_drop", "environment", "healthcheck", "hostname", "init", "ipc_mode", "labels", "mounts"}
 FIXED |= {"stdin_open", "working_dir"}
-NO_WALLS = {"image", "pull", "dockerfile", "host", "context", "workspace", "hosts", "env", "limits", "fallback"}
+NO_WALLS = {"image", "pull", "dockerfile", "host", "context", "workspace", "hosts", "env", "limits", "fallback", "container", "pool"}
 
 
 def table(title: str) -> list[list[str]]:
