@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -88,6 +90,56 @@ def test_each_thing_that_fails_is_named_with_a_remedy(tried: Callable[..., tuple
     assert "UNSET" in failed["backend openai of ada"]["text"]
     assert failed["backend openai of ada"]["remedy"]
     assert "uvx" in failed["MCP server lost"]["text"] + failed["MCP server lost"]["remedy"]
+
+
+@pytest.fixture
+def provider() -> Iterator[str]:
+    """A server of Chat Completions that lists models, and knows of nothing else; return its address."""
+
+    class Lists(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"data": [{"id": "large-2"}, {"id": "small-2"}]}).encode()
+            is_listing = self.path == "/v1/models"
+            self.send_response(200 if is_listing else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Lists) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_provider_is_asked_for_its_models_and_nothing_else(tried: Callable[..., tuple[int, dict[str, Any]]], provider: str) -> None:
+    """A model that it does not have is named, with those that are near; offline nobody is asked."""
+    backend = {"type": "chat", "base_url": provider}
+    document = {"agents": [{"name": "ada", "backend": backend, "model": "large-2"}, {"name": "ben", "backend": backend, "model": "smal-2"}]}
+    code, found = tried(document)
+
+    assert (code, found["backend chat of ada, ben"]["state"]) == (1, "ok")
+    assert "it has 2 models" in found["backend chat of ada, ben"]["text"]
+    assert found["model smal-2"]["state"] == "failed"
+    assert "small-2" in found["model smal-2"]["remedy"]
+    code, found = tried(document, "--offline")
+    assert (code, found["backend chat of ada, ben"]["state"]) == (0, "skipped")
+
+
+def test_a_sandbox_runs_a_command(tried: Callable[..., tuple[int, dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tools that run code are listed, and the sandbox behind them is tried; an agent's working folder is the run's, and is gone afterwards."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "project"))
+    code, found = tried({"agents": [{"name": "ada", "backend": "scripted"}], "toolsets": [{"type": "code", "executor": "local"}]})
+
+    assert (code, found["sandbox of tools code of ada"]["text"]) == (0, "local runs a command")
+    assert "execute_command" in found["tools code of ada"]["tools"]
+    code, found = tried({"agents": [{"name": "ada", "backend": "scripted"}], "toolsets": [{"type": "code", "executor": "nobody"}]})
+    assert (code, [what for what, row in found.items() if row["state"] == "failed"]) == (1, ["tools code of ada"])
 
 
 def test_a_project_that_is_not_trusted_is_not_started(call: Call, tmp_path: Path) -> None:

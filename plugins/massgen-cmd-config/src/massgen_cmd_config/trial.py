@@ -153,16 +153,18 @@ class _Attempts:
             for section in sections:
                 await self.attempt(f"{kind} {section.type}", partial(self.opened, kind, section))
 
-    async def attempt(self, what: str, work: Callable[[], Awaitable[Sequence[Check]]], tools: Sequence[str] = ()) -> None:
-        """Do something, and tell what came of it."""
+    async def attempt(self, what: str, work: Callable[[], Awaitable[Sequence[Check]]], tools: Sequence[str] = ()) -> bool:
+        """Do something, tell what came of it, and return whether it could be done."""
         began = time.monotonic()
+        is_done = True
         try:
             checks = await work()
         except MassGenError as error:
-            checks = [failed(what, error)]
+            is_done, checks = False, [failed(what, error)]
         seconds = time.monotonic() - began
         for check in checks or (Check(what=what),):
             self.tell(Item(check=attrs.evolve(check, what=check.what or what), seconds=seconds, tools=tuple(tools)))
+        return is_done
 
     async def opened(self, kind: str, section: PluginConfig) -> Sequence[Check]:
         made = await self.of("").open(kind, section.type, section.options)
@@ -226,8 +228,7 @@ class _Attempts:
             more = f" and {len(tools) - _TOOLS} more" if len(tools) > _TOOLS else ""
             return [*checks, Check(what="", text=f"{len(tools)} tools: {', '.join(tools[:_TOOLS])}{more}" if tools else "no tools")]
 
-        await self.attempt(what, work, tools)
-        if (executor := section.options.get("executor")) is not None:
+        if await self.attempt(what, work, tools) and (executor := section.options.get("executor")) is not None:
             await self.attempt(f"sandbox of {what}", partial(self.executor, agent, executor))
 
     async def executor(self, agent: str, section: Any) -> Sequence[Check]:
