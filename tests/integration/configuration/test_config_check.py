@@ -188,6 +188,38 @@ def test_a_server_that_is_not_there_is_named(found: Callable[..., tuple[int, lis
     assert "did you mean 'files'" in findings[0]["message"]
 
 
+def test_what_is_referred_to_must_be_there(found: Callable[..., tuple[int, list[dict[str, Any]]]], tmp_path: Path) -> None:
+    """Variables behind references, files, and functions in them, which are read and not run."""
+    (tmp_path / "tools.py").write_text("import os\n\ndef price_of(city: str): ...\n\nos.abort()\n")
+    functions = "[{path: tools.py, function: price_off}, {path: tools.py, function: price_of}, {path: gone.py, function: f}]"
+    agent = "  - backend: {type: chat, preset: groq, key: 'env:NOT_SET_ANYWHERE'}"
+    text = f"version: 1\nagents:\n{agent}\ntoolsets:\n  - type: python\n    functions: {functions}\n"
+    code, findings = found(text)
+
+    assert code == 0
+    assert [(one["rule"], one["line"], one["path"], one["fix"]) for one in findings] == [
+        ("reference", 3, "agents[0].backend.key", ""),
+        ("reference", 6, "toolsets[0].functions[0].function", "price_of"),
+        ("reference", 6, "toolsets[0].functions[2].path", ""),
+    ]
+
+
+def test_what_a_backend_cannot_do_is_said(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
+    """A setting that the backend has no place for does nothing."""
+    _, findings = found("version: 1\nagents:\n  - {backend: local, reasoning_effort: high}\n")
+
+    assert [(one["severity"], one["path"]) for one in findings] == [("warning", "agents[0].reasoning_effort")]
+
+
+def test_a_mistake_in_an_included_file_is_shown_there(found: Callable[..., tuple[int, list[dict[str, Any]]]], tmp_path: Path) -> None:
+    """With its own file, line and column."""
+    (tmp_path / "part.yaml").write_text("limits:\n  second: 5  # not a key: sk-abcdefghijklmnopqrstuvwxyz\n")
+    code, findings = found(f"include: [part.yaml]\n{GOOD}")
+
+    assert code == 2
+    assert [(one["source"], one["line"], one["column"], one["fix"]) for one in findings] == [("part.yaml", 2, 3, "seconds")]
+
+
 def test_an_old_file_is_checked_as_it_is(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
     """What is refused and what is left out stand at their places in the old file."""
     code, findings = found("agents:\n  - id: a\n    backend: {type: gemini, cwd: w, custom_tools: [x]}\n")
@@ -221,6 +253,7 @@ def test_without_files_it_checks_what_a_run_would_use(call: Callable[..., tuple[
 
     assert code == 2
     assert "massgen.yaml:4:37" in out
+    assert "    4 |     backend: {type: scripted, seed: x}\n" in out
 
 
 def test_a_folder_is_all_its_files(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
@@ -265,8 +298,9 @@ def test_no_damage_breaks_it(app: ConsoleApp, tmp_path: Path, edits: list[tuple[
     one = check(app.plugins, path)
 
     for finding in one.findings:
-        assert finding.line <= len(one.lines)
-        assert finding.column <= len(one.lines[finding.line - 1]) + 1 or not finding.line
+        lines = one.lines[finding.source]
+        assert finding.line <= len(lines)
+        assert finding.column <= len(lines[finding.line - 1]) + 1 or not finding.line
     shown = "\n".join(as_text([one])) + as_json([one]) + as_sarif([one])
     if SECRET in text:
         assert SECRET not in shown

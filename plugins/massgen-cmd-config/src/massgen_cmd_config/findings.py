@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,7 +13,8 @@ import attrs
 
 from massgen_cmd_config.effects import effects
 from massgen_cmd_config.keys import secrets
-from massgen_core.api import ConfigProblem, ConfigProblems, Document, PluginProblem, load_config, read_document
+from massgen_cmd_config.references import references
+from massgen_core.api import ConfigProblem, ConfigProblems, Document, PluginProblem, config_files, load_config, read_document
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
@@ -29,7 +31,7 @@ class Finding:
 
     Attributes:
         severity: Errors stop a run, warnings do not.
-        rule: What it is about: `mistake`, `secret`, `effect` or `migration`.
+        rule: What it is about: `mistake`, `secret`, `effect`, `reference` or `migration`.
         length: Characters from the column on that it is about; at least 1.
         fix: What to write in their place, where that is certain; empty otherwise.
     """
@@ -54,13 +56,13 @@ class Checked:
     Attributes:
         source: What it is called.
         findings: In the order of their places.
-        lines: The file's lines.
+        lines: The lines of the file, and of others that findings are in, by what they are called.
         hidden: Texts that must not be shown.
     """
 
     source: str
     findings: tuple[Finding, ...]
-    lines: tuple[str, ...] = attrs.field(default=(), repr=False)
+    lines: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, repr=False)
     hidden: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     @property
@@ -72,7 +74,6 @@ class Checked:
 def check(plugins: Plugins, path: Path | None) -> Checked:
     """Check a file, or with None what a run without options would use."""
     source = str(path) if path else ""
-    lines = _lines(path) if path else ()
     found: list[tuple[Literal["error", "warning"], str, ConfigProblem]] = []
     try:
         loaded = load_config(plugins, file=path, is_trusted=True)
@@ -88,14 +89,16 @@ def check(plugins: Plugins, path: Path | None) -> Checked:
             ("warning", "migration", ConfigProblem(text.removeprefix(f"{source} "), source=source)) for text in loaded.warnings if text not in placed
         ]
         found += [(severity, "effect", problem) for severity, problem in effects(loaded)]
-    hidden: tuple[str, ...] = ()
-    document = _document(path)
-    if document is not None:
-        leaks = list(secrets(document))
-        hidden = tuple(leak.text for leak in leaks)
-        found += [(leak.severity, "secret", leak.problem) for leak in leaks if leak.severity]
+        found += [(severity, "reference", problem) for severity, problem in references(loaded)]
+    hidden: list[str] = []
+    for document in [_document(path)] if path else [_document(one) for one in config_files(os.environ)]:
+        for leak in secrets(document) if document else ():
+            hidden.append(leak.text)
+            if leak.severity:
+                found.append((leak.severity, "secret", leak.problem))
+    lines = {name: _lines(Path(name)) for name in {source, *(problem.source for _, _, problem in found)} if name}
     findings = sorted({_finding(*one, lines, source) for one in found}, key=lambda one: (one.source, one.line, one.column, one.path, one.message))
-    return Checked(source=source, findings=tuple(_once(findings)), lines=lines, hidden=hidden)
+    return Checked(source=source, findings=tuple(_once(findings)), lines=lines, hidden=tuple(hidden))
 
 
 def _once(findings: list[Finding]) -> Iterator[Finding]:
@@ -106,11 +109,9 @@ def _once(findings: list[Finding]) -> Iterator[Finding]:
             yield one
 
 
-def _document(path: Path | None) -> Document | None:
-    if path is None:
-        return None
+def _document(path: Path) -> Document | None:
     try:
-        return read_document(path)
+        return read_document(path, includes=True)
     except ConfigProblems:
         return None  # it is among the findings
 
@@ -118,7 +119,7 @@ def _document(path: Path | None) -> Document | None:
 def _notes(plugins: Plugins, path: Path | None) -> list[ConfigProblem]:
     """Return what migrations warn of in a file that is not taken over."""
     notes: list[ConfigProblem] = []
-    document = _document(path)
+    document = _document(path) if path else None
     if document is not None:
         with suppress(ConfigProblems, PluginProblem):  # the same mistakes as those of loading
             document.migrated(plugins, notes)
@@ -133,8 +134,8 @@ def _lines(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def _finding(severity: Literal["error", "warning"], rule: str, problem: ConfigProblem, lines: tuple[str, ...], source: str) -> Finding:
-    token = token_at(lines, problem.line, problem.column) if problem.source == source else ""
+def _finding(severity: Literal["error", "warning"], rule: str, problem: ConfigProblem, lines: Mapping[str, tuple[str, ...]], source: str) -> Finding:
+    token = token_at(lines.get(problem.source or source, ()), problem.line, problem.column)
     if source.endswith(".toml") and not token.startswith(('"', "'")):
         token = token.partition("=")[0].rstrip()
     return Finding(

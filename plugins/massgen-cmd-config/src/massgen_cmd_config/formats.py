@@ -19,6 +19,7 @@ _RULES = {
     "mistake": "The configuration cannot be used as it is written.",
     "secret": "A secret is written in a file.",
     "effect": "A setting names what is not there, contradicts another one, or does nothing.",
+    "reference": "A file, function or variable is not there, or a backend cannot do what is set.",
     "migration": "The file has an older format, and something in it is read differently or left out.",
 }
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -34,7 +35,7 @@ def as_text(checked: Sequence[Checked]) -> Iterator[str]:
 def _paragraph(checked: Checked, finding: Finding) -> Iterator[str]:
     place = f"{finding.source}:{finding.line}:{finding.column}" if finding.line else finding.source
     yield ": ".join(part for part in (place, finding.severity, finding.path, masked(finding.message, checked.hidden)) if part)
-    if finding.line and finding.source == checked.source and finding.line <= len(checked.lines):
+    if 1 <= finding.line <= len(checked.lines.get(finding.source, ())):
         yield from _line(checked, finding)
     if finding.fix:
         yield f"  fix: write {finding.fix}"
@@ -44,7 +45,7 @@ def _paragraph(checked: Checked, finding: Finding) -> Iterator[str]:
 
 
 def _line(checked: Checked, finding: Finding) -> Iterator[str]:
-    line = masked(checked.lines[finding.line - 1].rstrip("\r"), checked.hidden)
+    line = masked(checked.lines[finding.source][finding.line - 1].rstrip("\r"), checked.hidden)
     # A line that is too long is shown around the column.
     start = max(0, min(finding.column - 1 - _WIDTH // 2, len(line) - _WIDTH))
     shown, column = line[start : start + _WIDTH], finding.column - 1 - start
