@@ -1,22 +1,25 @@
-"""`massgen config new`: by questions on a real terminal, by options without one; nothing is lost and nothing overwritten."""
+"""`massgen config new` on a real terminal: every question at three widths, back, help, preview, Ctrl-C, end of input, pasted text, no colour."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
 import select
 import shlex
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyte
 import pytest
 
 from massgen_cmd_config.check import Check
@@ -24,77 +27,121 @@ from massgen_cmd_config.new import New
 from massgen_core.api import read_document
 
 Call = Callable[..., tuple[int, str, str]]
-ANSWERS = {
-    "purpose": "coding",
-    "backends": "scripted",
-    "agents": "2",
-    "models": "default",
-    "strategy": "consensus",
-    "servers": "files=npx -y files",
-    "tools": "ask",
-    "seconds": "60",
-    "money": "none",
-    "display": "plain",
-}
+SERVER = Path(__file__).parents[3] / "plugins" / "massgen-mcp-stdio" / "tests" / "everything.py"
 SECONDS = 60
 # The terminal becomes the one that Ctrl-C comes from, and Ctrl-C interrupts also where the tests run in the background of a shell.
+# Several commands can be run one after the other, since starting the program is most of the work.
 BEGIN = """
-import fcntl, signal, sys, termios
+import fcntl, json, os, signal, sys, termios
 from massgen_core.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-sys.exit(main())
+before = termios.tcgetattr(0)
+for number, arguments in enumerate(json.loads(sys.argv[1])):
+    code = main(["config", "new", *arguments])
+    assert termios.tcgetattr(0) == before, "the terminal's settings were changed"
+    print(f"[end {number}: {code}]", flush=True)
+sys.exit(code)
 """
+# What each question is answered with by keys, the text that shows it, and the answer that this comes to.
+KEYS = {
+    "preset": ("Start from a preset?", "\r", "none"),
+    "purpose": ("What is it for?", "\x1b[B\r", "coding"),
+    "backends": ("Which providers?", "scripted\rlocal \r", "scripted"),
+    "agents": ("How many agents?", "3\r", "3"),
+    "model.scripted": ("Which model of scripted?", "\t-x\r", "default-x"),
+    "strategy": ("How do they come to one answer?", "judge\r", "judge"),
+    "tools": ("Which tools do agents get?", "mcp \r", "code, mcp"),
+    "sandbox": ("Where do commands and servers run?", "none\r", "none"),
+    "permission": ("May agents use these tools unasked?", "allow\r", "allow"),
+    "server1": ("Which MCP server?", "files=npx -y files\r", "files=npx -y files"),
+    "server2": ("Another MCP server?", "\r", "none"),
+    "folder": ("Which folder may agents look into?", "data\r", "data"),
+    "access": ("What may they do there?", "\x1b[B\r", "write"),
+    "seconds": ("How many seconds may a run take?", "60\r", "60"),
+    "money": ("How many US dollars may a run cost?", "\r", "none"),
+    "display": ("How is a run shown?", "plain\r", "plain"),
+}
+
+ANSWERS = {key: answer for key, (_, _, answer) in KEYS.items()}
+
+
+class Screen(pyte.Screen):
+    """A screen that answers when it is asked where its cursor is, as terminals do."""
+
+    def __init__(self, columns: int, reply: Callable[[bytes], Any]) -> None:
+        super().__init__(columns, 24)
+        self._reply = reply
+
+    def write_process_input(self, data: str) -> None:
+        self._reply(data.encode())
 
 
 class Terminal:
-    """The program on a pseudo-terminal of its own."""
+    """The program on a pseudo-terminal of its own, and the person in front of it."""
 
-    def __init__(self, folder: Path, columns: int, *arguments: str) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        environment = {**os.environ, "XDG_CONFIG_HOME": str(folder), "NO_COLOR": "1", "COLUMNS": str(columns)}
-        environment.pop("MASSGEN_CONFIG", None)
-        command = [sys.executable, "-c", BEGIN, "config", "new", *arguments]
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment, start_new_session=True)
-        os.close(slave)
-        self.text, self.seen = "", 0
+    def __init__(self, folder: Path, columns: int, commands: Sequence[Sequence[str]], **variables: str) -> None:
+        self.master, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        left_out = ("MASSGEN_", "COLUMNS", "LINES", "NO_COLOR", "PROMPT_TOOLKIT")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(left_out) and not key.endswith("_API_KEY")}
+        environment |= {"XDG_CONFIG_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "home"), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
+        command = [sys.executable, "-c", BEGIN, json.dumps([list(one) for one in commands])]
+        self.process = subprocess.Popen(
+            command, stdin=side, stdout=side, stderr=side, cwd=folder, env=environment | variables, start_new_session=True
+        )
+        os.close(side)
+        self.screen = Screen(columns, lambda data: os.write(self.master, data))
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self.is_open = True
+
+    @property
+    def text(self) -> str:
+        """All that came, without what moves and colours."""
+        return re.sub(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>])", "", self.raw.decode("utf-8", "replace")).replace("\r\n", "\n")
+
+    def shows(self, text: str) -> bool:
+        """Say whether a text stands on the screen, wherever its lines are broken."""
+        rows = (self.screen.buffer[row] for row in range(self.screen.lines))
+        letters = (row[column].data for row in rows for column in range(self.screen.columns))
+        return "".join(text.split()) in "".join(letter for letter in letters if not letter.isspace())
 
     def until(self, text: str) -> None:
-        """Read until a text has come behind the one that was waited for before."""
+        """Read until a text stands on the screen."""
         limit = time.monotonic() + SECONDS
-        while (found := self.text.find(text, self.seen)) < 0:
-            assert time.monotonic() < limit, self.text
-            assert self.read(), self.text
-        self.seen = found + len(text)
+        while not self.shows(text):
+            if not self.is_open or time.monotonic() > limit:
+                pytest.fail(f"{text!r} is not on the screen:\n" + "\n".join(self.screen.display))
+            self.read()
 
-    def read(self) -> bool:
-        if select.select([self.master], [], [], 1.0)[0]:
+    def read(self) -> None:
+        """Read what there is, after waiting for it a moment."""
+        wait = 1.0
+        while self.is_open and select.select([self.master], [], [], wait)[0]:
             try:
-                piece = os.read(self.master, 65536)
+                data = os.read(self.master, 65536)
             except OSError:  # the other side is closed
-                return False
-            self.text += piece.decode(errors="replace")
-            return bool(piece)
-        return True
+                data = b""
+            self.is_open, wait = bool(data), 0.0
+            self.raw += data
+            self._stream.feed(data)
 
     def send(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def ended(self, stop: str = "") -> int:
-        """Read to the end and return the exit code.
+    def answer(self, text: str, keys: str) -> None:
+        """Wait for a question, and press keys."""
+        self.until(text)
+        self.send(keys)
 
-        Args:
-            stop: Is sent, and sent again after a while: between showing its prompt and waiting for a key, `input` with readline holds an interrupt
-                back until the next one; no person is that fast.
-        """
-        self.send(stop)
-        limit, patience = time.monotonic() + SECONDS, time.monotonic() + 5
-        while self.read():
+    def ended(self) -> int:
+        """Read to the end and return the exit code."""
+        limit = time.monotonic() + SECONDS
+        while self.is_open:
             assert time.monotonic() < limit, self.text
-            if stop and time.monotonic() > patience:
-                self.send(stop)
-                patience += 5
+            self.read()
+        assert not self.screen.cursor.hidden
         return self.process.wait(SECONDS)
 
     def close(self) -> None:
@@ -104,143 +151,231 @@ class Terminal:
         os.close(self.master)
 
 
-@contextmanager
-def terminal(folder: Path, *arguments: str, columns: int = 80) -> Iterator[Terminal]:
-    with closing(Terminal(folder, columns, *arguments)) as made:
-        yield made
+Sit = Callable[..., Terminal]
+
+
+@pytest.fixture
+def sit_down(tmp_path: Path) -> Iterator[Sit]:
+    """Begin the command at a terminal of some width."""
+    (tmp_path / "data").mkdir()
+    people: list[Terminal] = []
+
+    def begin(*commands: Sequence[str], columns: int = 80, **variables: str) -> Terminal:
+        people.append(Terminal(tmp_path, columns, commands, **variables))
+        return people[-1]
+
+    yield begin
+    for person in people:
+        person.close()
+
+
+def given(before: str = "", **others: str) -> list[str]:
+    """Return options that answer the questions before one, or all of them."""
+    answers = {**ANSWERS, **others}
+    keys = list(answers)[: list(answers).index(before)] if before else list(answers)
+    return [word for key in keys for word in ("--set", f"{key}={answers[key]}")]
 
 
 def again(text: str, words: str) -> list[str]:
     """Return the arguments of the command that a session ends with."""
-    line = re.search(rf"{words}: massgen config new (.*)", text.replace("\r\n", "\n"))
+    line = re.search(rf"{words}: massgen config new (.*)", text)
     assert line, text
     return shlex.split(line[1])
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_questions_lead_to_a_file_that_runs(call: Call, tmp_path: Path, columns: int) -> None:
-    """Each question is asked once; the end names the command that does the same without asking."""
-    with terminal(tmp_path, columns=columns) as shown:
-        for key, answer in ANSWERS.items():
-            shown.until(f"{key} [")
-            shown.until("]: ")
-            shown.send(f"{answer}\n")
-        code = shown.ended()
+def test_questions_lead_to_a_file_that_runs(sit_down: Sit, call: Call, tmp_path: Path, columns: int) -> None:
+    """Each question is asked once and all of it can be read; the end names the command that does the same without asking."""
+    person = sit_down(["--no-try"], columns=columns)
+    for number, (question, keys, _) in enumerate(KEYS.values(), 1):
+        person.until(f"{question.split('?')[0]}?")
+        person.until(f"{number}/")
+        person.answer(question, keys)
+    person.answer("Write this?", "\r")
+    code = person.ended()
 
-    assert code == 0, shown.text
-    assert "\x1b" not in shown.text
+    assert code == 0, person.text
+    assert "\x1b[36m" in person.raw.decode() or "\x1b[0;36" in person.raw.decode()
     made = (tmp_path / "massgen.yaml").read_text()
     assert call(Check(), "massgen.yaml")[0] == 0
-    file, *words = again(shown.text, "the same again")
+    file, *words = again(person.text, "the same again")
+    assert dict(word.split("=", 1) for word in words if "=" in word) == ANSWERS
     assert call(New(), "other.yaml", *words)[0] == 0
     assert (file, (tmp_path / "other.yaml").read_text()) == ("massgen.yaml", made)
     data = read_document(tmp_path / "massgen.yaml").data
-    assert [agent["name"] for agent in data["agents"]] == ["scripted-1", "scripted-2"]
-    assert data["permissions"] == {"ask": ["mcp__*"]}
-    assert data["toolsets"][0]["servers"] == {"files": {"command": "npx", "args": ["-y", "files"]}}
+    assert [agent["name"] for agent in data["agents"]] == ["scripted-1", "scripted-2", "scripted-3"]
+    assert data["toolsets"][1]["servers"] == {"files": {"command": "npx", "args": ["-y", "files"]}}
 
 
-@pytest.mark.once
-@pytest.mark.parametrize("key", list(ANSWERS))
-@pytest.mark.parametrize("stop", ["\x03", "\x04"], ids=["interrupt", "end of input"])
-def test_who_leaves_loses_nothing(tmp_path: Path, key: str, stop: str) -> None:
-    """At every question, Ctrl-C and the end of input write nothing, fail, and name the command that goes on with the answers so far."""
-    before = dict(list(ANSWERS.items())[: list(ANSWERS).index(key)])
-    with terminal(tmp_path) as shown:
-        for asked, answer in before.items():
-            shown.until(f"{asked} [")
-            shown.until("]: ")
-            shown.send(f"{answer}\n")
-        shown.until(f"{key} [")
-        shown.until("]: ")
-        code = shown.ended(stop)
+@pytest.mark.parametrize(
+    ("stop", "code", "keys"),
+    [("\x03", 130, list(KEYS)), ("\x04", 1, ["preset", "backends", "agents", "server1"])],
+    ids=["interrupt at every question", "end of input at each kind of question"],
+)
+def test_who_leaves_loses_nothing(sit_down: Sit, tmp_path: Path, stop: str, code: int, keys: list[str]) -> None:
+    """Nothing is written, the command fails, and a file of answers goes on at that question."""
+    person = sit_down(*([f"{key}.yaml", "--no-try", *given(key)] for key in keys), ["end.yaml", "--no-try", *given()])
+    for number, key in enumerate(keys):
+        person.answer(KEYS[key][0], stop)
+        person.until(f"[end {number}: {code}]")
+        kept = tmp_path / f"{key}.answers.yaml"
+        assert kept.exists() is (key != "preset")
+        if kept.exists():
+            assert kept.stat().st_mode & 0o777 == 0o600
+            assert read_document(kept).data == dict(list(ANSWERS.items())[: list(KEYS).index(key)])
+            assert again(person.text.rpartition(f"[end {number - 1}")[2], "go on with") == [f"{key}.yaml", "--answers", f"{key}.answers.yaml"]
+    person.answer("Write this?", stop)
+    person.until(f"[end {len(keys)}: {code}]")
 
-    assert code == 130
-    assert list(tmp_path.iterdir()) == []
-    words = again(shown.text, "go on with")
-    assert words == ["massgen.yaml", *(word for asked, answer in before.items() for word in ("--set", f"{asked}={answer}"))]
+    assert person.ended() == code
+    assert [path for path in tmp_path.glob("*.yaml") if "answers" not in path.name] == []
 
 
-def test_back_help_and_preview(tmp_path: Path) -> None:
-    """At any question; what is no answer is said, and asked again."""
-    with terminal(tmp_path) as shown:
-        for said, answer in (
-            ("purpose [", "<"),
-            ("purpose [", "research"),
-            ("backends [", "?"),
-            ("Different providers make different mistakes", "nobody"),
-            ("nobody is no answer; there are:", "<"),
-            ("purpose [", "="),
-            ("  version: 1", "writing"),
-            ("backends [", "scripted"),
-            ("agents [", "0"),
-            ("a whole number from 1 to 64", "1"),
-            ("models [", ""),
-            ("strategy [single]", ""),
-            ("servers [", "nonsense"),
-            ("write NAME=COMMAND, or none", "none"),
-            ("seconds [", "none"),
-            ("money [", ""),
-            ("display [", ""),
-        ):
-            shown.until(said)
-            if "[" not in said:
-                shown.until("]: ")
-            shown.send(f"{answer}\n")
-        code = shown.ended()
+def test_back_help_and_preview(sit_down: Sit, tmp_path: Path) -> None:
+    """At menus, at lists and at lines; what is no answer is said, and can be mended; at the end any answer can be changed."""
+    person = sit_down(["--no-try"])
+    person.answer("Start from a preset?", "<")
+    person.until("this is the first question")
+    person.answer("Start from a preset?", "\r")
+    person.answer("What is it for?", "research\r")
+    person.answer("Which providers?", "?")
+    person.until("Different providers make different mistakes")
+    person.send(" \r")
+    person.until("an answer is needed; there are:")
+    person.send("<")
+    person.answer("What is it for?", "=")
+    person.until('system: "You research.')
+    person.send("writing\r")
+    person.answer("Which providers?", "scripted\rlocal \r")
+    person.answer("How many agents?", "?")
+    person.until("Each costs as much as one agent alone")
+    person.send("0\r")
+    person.until("a whole number from 1 to 64")
+    person.send("\x7f1\r")
+    person.answer("Which model of scripted?", "=")
+    person.until("name: scripted")
+    person.send("\x1b[D")
+    person.answer("How many agents?", "\r")
+    person.answer("Which model of scripted?", "\r")
+    person.answer("How do they come", "nothing-like-this\r" + "\x7f" * 20 + "single\r")
+    for question in ("Which tools do agents get?", "Which folder may agents", "How many seconds", "How many US dollars", "How is a run shown?"):
+        person.answer(question, "\r")
+    person.answer("Write this?", "<")
+    person.answer("How is a run shown?", "\r")
+    person.answer("Write this?", "change\r")
+    person.answer("Which answer?", "seconds\r")
+    person.answer("How many seconds", "none\r")
+    person.answer("Write this?", "\r")
 
-    assert code == 0, shown.text
+    assert person.ended() == 0, person.text
     data = read_document(tmp_path / "massgen.yaml").data
-    assert data["strategy"] == {"type": "single"}
+    assert (len(data["agents"]), data["strategy"], "limits" in data) == (1, "single", False)
     assert "You write." in data["agents"][0]["system"]
-    assert "limits" not in data
 
 
-def test_answers_can_be_pasted(tmp_path: Path) -> None:
-    """All at once, before they are asked for."""
-    with terminal(tmp_path) as shown:
-        shown.send("".join(f"{answer}\n" for answer in ANSWERS.values()))
-        assert shown.ended() == 0, shown.text
+def test_answers_come_in_other_ways(sit_down: Sit, tmp_path: Path) -> None:
+    """Pasted line by line, where one that is no answer ends that; typed before they are asked for; from a file, which is gone on with."""
+    (tmp_path / "kept.yaml").write_text(json.dumps({key: answer for key, answer in ANSWERS.items() if key != "money"}))
+    ahead = ["--print", "--no-try", *given("agents")]
+    person = sit_down(["a.yaml", "--no-try"], ["b.yaml", "--no-try"], ahead, ["c.yaml", "--answers", "kept.yaml", "--no-try"])
+    person.answer("Start from a preset?", "\x1b[200~" + "\r\n".join(ANSWERS.values()) + "\r\n\x1b[201~")
+    person.answer("Write this?", "\r")
+    person.until("[end 0: 0]")
+    person.answer("Start from a preset?", "\x1b[200~none\nwriting\nscripted\nmany\x1b]0;title\x07\n5\n\x1b[201~")
+    person.until("a whole number from 1 to 64")
+    person.send("\x03")
+    person.until("[end 1: 130]")
+    person.answer("How many agents?", "2\r\rsingle\r")
+    person.answer("Which tools do agents get?", "\x03")
+    person.until("[end 2: 130]")
+    person.answer("How many US dollars", "5\r")
+    person.answer("Write this?", "\r")
 
-    assert (tmp_path / "massgen.yaml").exists()
-
-
-def test_without_a_terminal_nothing_is_asked(call: Call, tmp_path: Path) -> None:
-    """It names the question and the option, and fails; --yes takes the defaults and says each."""
-    code, out, err = call(New(), "a.yaml")
-    assert (code, out) == (2, "")
-    assert "--set purpose=ANSWER" in err
-    code, _, err = call(New(), "a.yaml", "--yes", "--set", "backends=scripted")
-
-    assert code == 0
-    assert "agents: 2\n" in err
-    assert call(Check(), "a.yaml")[0] == 0
-
-
-def test_no_file_is_overwritten_unasked(call: Call, tmp_path: Path) -> None:
-    """--force replaces it after a copy."""
-    path = tmp_path / "massgen.yaml"
-    path.write_text("mine")
-    assert call(New(), "--yes", "--set", "backends=scripted")[0] == 2
-    assert path.read_text() == "mine"
-
-    assert call(New(), "--yes", "--set", "backends=scripted", "--force")[0] == 0
-    assert (tmp_path / "massgen.yaml.bak").read_text() == "mine"
+    assert person.ended() == 0
+    assert len(read_document(tmp_path / "a.yaml").data["agents"]) == 3
+    assert read_document(tmp_path / "b.answers.yaml").data == {"preset": "none", "purpose": "writing", "backends": "scripted"}
+    assert read_document(tmp_path / "massgen.answers.yaml").data["strategy"] == "single"
+    assert read_document(tmp_path / "c.yaml").data["limits"] == {"seconds": 60, "money": 5}
 
 
-def test_answers_come_from_a_file_too(call: Call, tmp_path: Path) -> None:
-    """Options go before it; an answer that is none is refused with what there is."""
-    (tmp_path / "answers.yaml").write_text("backends: [scripted]\nagents: 3\n")
-    assert call(New(), "a.yaml", "--answers", "answers.yaml", "--set", "agents=4", "--yes")[0] == 0
-    assert len(read_document(tmp_path / "a.yaml").data["agents"]) == 4
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["no colour", "dumb"])
+def test_terminals_without_colour(sit_down: Sit, tmp_path: Path, variables: dict[str, str]) -> None:
+    """NO_COLOR leaves the menus without colours; where TERM is dumb all is lines, without any control sequence."""
+    person = sit_down(["--no-try", *given("folder")], **variables)
+    is_dumb = "TERM" in variables
+    if is_dumb:
+        for text, keys in (
+            ("folder [none]:", "?\n"),
+            ("A folder or file that is there", "=\n"),
+            ("name: scripted-3", "<\n"),
+            ("server2 [none]:", "\n"),
+            ("folder [none]:", "nowhere\n"),
+            ("does not exist", "data\n"),
+            ("access [read]:", "write\n"),
+            ("seconds [600]:", "60\n"),
+            ("money [none]:", "\n"),
+            ("display [auto]:", "plain\n"),
+            ("end [write]:", "change\n"),
+            ("which [", "agents\n"),
+            ("agents [3]:", "2\n"),
+            ("end [write]:", "\n"),
+        ):
+            person.answer(text, keys)
+    else:
+        for key in list(KEYS)[list(KEYS).index("folder") :]:
+            person.answer(*KEYS[key][:2])
+        person.answer("Write this?", "\r")
 
-    code, _, err = call(New(), "b.yaml", "--set", "purpose=nothing", "--yes")
-    assert (code, "there are: question, coding" in err) == (2, True)
+    assert person.ended() == 0, person.text
+    assert ("\x1b" in person.raw.decode()) is not is_dumb
+    assert re.findall(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;)[0-9;]*m", person.raw.decode()) == []
+    assert len(read_document(tmp_path / "massgen.yaml").data["agents"]) == (2 if is_dumb else 3)
 
 
-def test_a_preset_becomes_a_file(call: Call, tmp_path: Path) -> None:
-    """As it is; and nothing is written where only printing is asked for."""
-    code, out, _ = call(New(), "a.yaml", "--preset", "default", "--print")
-    assert (code, "version: 1" in out, (tmp_path / "a.yaml").exists()) == (0, True, False)
-    assert call(New(), "a.yaml", "--preset", "default")[0] == 0
-    assert call(Check(), "a.yaml")[0] == 0
+def test_servers_are_tried(sit_down: Sit, tmp_path: Path) -> None:
+    """What works shows its tools; what does not can be named anew, kept or dropped."""
+    person = sit_down(given("server1"))
+    person.answer("Which MCP server?", "broken=no-such-program\r")
+    person.until("broken does not work")
+    person.answer("What now with broken?", "?")
+    person.until("drop: do without it")
+    person.send("change\r")
+    person.answer("Which MCP server?", f"\t\x15good={shlex.quote(sys.executable)} {shlex.quote(str(SERVER))}\r")
+    person.until("good works: echo, nap")
+    person.answer("Another MCP server?", "lost=no-such-program\r")
+    person.answer("What now with lost?", "drop\r")
+    person.answer("Another MCP server?", "kept=no-such-program\r")
+    person.answer("What now with kept?", "keep\r")
+    person.answer("Another MCP server?", "\r")
+    person.until("Which folder may agents look into?")
+    person.send("\x03")
+
+    assert person.ended() == 130
+    kept = read_document(tmp_path / "massgen.answers.yaml").data
+    assert [kept[f"server{number}"].partition("=")[0] for number in (1, 2, 3)] == ["good", "kept", "none"]
+
+
+def test_ctrl_c_while_a_server_is_tried(sit_down: Sit, tmp_path: Path) -> None:
+    """It is no key then, but a signal; the server's name is kept."""
+    person = sit_down(given("server1"))
+    person.answer("Which MCP server?", f"slow={shlex.quote(sys.executable)} -m http.server 0\r")
+    person.until("starting slow to see its tools")
+    person.send("\x03")
+
+    assert person.ended() == 130
+    assert read_document(tmp_path / "massgen.answers.yaml").data["server1"].startswith("slow=")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_end_of_a_terminal_loses_nothing(sit_down: Sit, tmp_path: Path, number: signal.Signals) -> None:
+    """Where the program is told to end, or its terminal is closed, the answers are kept as well."""
+    person = sit_down(given("agents"))
+    person.until("How many agents?")
+    if number is signal.SIGHUP:
+        os.close(person.master)
+        person.master = os.open(os.devnull, os.O_RDWR)
+    else:
+        person.process.send_signal(number)
+
+    assert person.process.wait(SECONDS) != 0
+    assert read_document(tmp_path / "massgen.answers.yaml").data["backends"] == "scripted"

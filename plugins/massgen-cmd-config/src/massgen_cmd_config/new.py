@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
+from massgen_cmd_config.drafting import text_of
+from massgen_cmd_config.facts import Facts, facts
 from massgen_cmd_config.files import write
 from massgen_cmd_config.findings import check
 from massgen_cmd_config.formats import as_text
-from massgen_cmd_config.questions import QUESTIONS, Question, Setting, document, questions
-from massgen_cmd_config.rewrite import rewritten
-from massgen_core.api import App, Document, MassGenError, PresetSpec, UsageProblem, clean_line, read_document
+from massgen_cmd_config.walk import Walk
+from massgen_core.api import App, MassGenError, UsageProblem, clean_line, read_document
 
 __all__ = ["New"]
 
-_HINT = "Enter takes the answer in brackets; < goes back, ? explains, = shows the file so far, Ctrl-C leaves."
-
-
-class _Left(Exception):
-    """The end of the input came before that of the questions."""
+_INTERRUPTED = 130
 
 
 class New:
@@ -31,150 +32,169 @@ class New:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add arguments and options."""
+        parser.description = "Make a configuration: by questions on a terminal, or without one by --preset, --set, --answers and --yes."
         parser.add_argument("file", nargs="?", type=Path, default=Path("massgen.yaml"), metavar="FILE", help="what to write (default: massgen.yaml)")
-        parser.add_argument("--preset", metavar="NAME", help="write an installed preset instead of asking")
-        keys = ", ".join(question.key for question in QUESTIONS)
-        parser.add_argument("--set", metavar="KEY=ANSWER", action="append", default=[], dest="sets", help=f"answer a question: {keys}")
-        parser.add_argument("--answers", metavar="FILE", type=Path, help="a YAML or JSON file of answers, by the same keys")
+        parser.add_argument("--preset", metavar="NAME", help="start from an installed preset; the same as --set preset=NAME")
+        parser.add_argument(
+            "--set",
+            metavar="KEY=ANSWER",
+            action="append",
+            default=[],
+            dest="sets",
+            help="answer a question; repeatable. --list-questions shows the keys",
+        )
+        parser.add_argument("--answers", metavar="FILE", type=Path, help="a YAML or JSON file of answers, by the same keys; --set comes before it")
         parser.add_argument("--yes", action="store_true", help="take the default of every question that is not answered")
+        parser.add_argument("--list-questions", action="store_true", help="print the questions that these options leave or answer, and write nothing")
         parser.add_argument("--force", action="store_true", help="replace a file that exists, after a copy of it")
         parser.add_argument("--print", action="store_true", dest="prints", help="print it and write nothing")
+        parser.add_argument("--plain", action="store_true", help="ask line by line, without menus; this is done by itself where TERM is dumb")
+        parser.add_argument("--no-try", action="store_true", help="do not start MCP servers to see whether they work")
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
         """Ask what is not answered, check the result, and write it."""
         path: Path = arguments.file
-        if path.exists() and not arguments.force and not arguments.prints:
+        if path.exists() and not (arguments.force or arguments.prints or arguments.list_questions):
             raise UsageProblem(f"{path} exists; --force replaces it after a copy, another name leaves it alone")
-        answers = _given(arguments, app)
+        if path.suffix.lower() in (".json", ".jsonc", ".toml"):
+            raise UsageProblem(f"this writes YAML; name the file, for instance, {path.with_suffix('.yaml')}")
+        answers = _given(arguments)
+        known = facts(app, path.parent)
+        _refuse_wrong(known, answers, arguments)
+        if arguments.list_questions:
+            return _list(app, known, answers)
         try:
-            made = _preset(arguments, app) if arguments.preset else document(self._answered(arguments, app, answers))
-        except (_Left, KeyboardInterrupt):
-            app.err(f"\nnothing is written; go on with: {_command(arguments, answers)}")
-            return 130
-        text = _text(made)
-        if not _is_sound(app, text, path):
-            app.err(f"nothing is written; change an answer: {_command(arguments, answers)}")
-            return 2
-        if arguments.prints:
-            app.out(text.rstrip("\n"))
-        elif path.exists():
-            app.err(f"{path} is replaced; what it was is in {write(path, text).backup}")
-        else:
-            _create(path, text)
-            app.err(f"{path} is written; try it: massgen run -c {shlex.quote(str(path))} QUESTION")
-        app.err(f"the same again: {_command(arguments, answers)}")
-        return 0
-
-    def _answered(self, arguments: argparse.Namespace, app: App, answers: dict[str, str]) -> Mapping[str, str]:
-        """Fill in what is not answered, in place, and return it."""
-        is_asking = not arguments.yes and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-        if is_asking:
-            app.err(_HINT)
-        asked: list[str] = []
-        while True:
-            setting = Setting(plugins=app.plugins, answers=answers)
-            question = next((one for one in questions(setting) if one.key not in answers), None)
-            if question is None:
-                return answers
-            default = question.default(setting)
-            if arguments.yes:
-                if refusal := question.refusal(default, setting):
-                    raise UsageProblem(f"{question.key} has no default here: {refusal}")
-                answers[question.key] = default
-                app.err(f"{question.key}: {default}")
-            elif not is_asking:
-                raise UsageProblem(
-                    f"there is no terminal to ask: {question.text} Answer it with --set {question.key}=ANSWER, or take defaults with --yes"
-                )
-            elif (answer := _ask(app, question, setting, default)) is not None:
-                answers[question.key] = answer
-                asked.append(question.key)
-            elif asked:
-                del answers[asked.pop()]
+            with _stopped_by_signals():
+                if _is_asking(arguments):
+                    _ask(app, arguments, known, answers)
+                else:
+                    _fill(app, arguments, known, answers)
+                return _finish(app, arguments, text_of(known, answers), Walk.begin(known, answers).told())
+        except KeyboardInterrupt:
+            _leave(app, arguments, answers)
+            return _INTERRUPTED
+        except EOFError:
+            _leave(app, arguments, answers)
+            return 1
+        except UsageProblem:
+            raise
+        except BaseException:
+            _leave(app, arguments, answers)
+            raise
 
 
-def _ask(app: App, question: Question, setting: Setting, default: str) -> str | None:
-    """Ask until there is an answer, and return it; None to go back."""
-    app.err(f"\n{question.text}")
-    for name, said in question.choices(setting).items():
-        app.err(f"  {name}{f': {clean_line(said, 100)}' if said else ''}")
-    while True:
-        sys.stderr.write(f"{question.key} [{clean_line(default, 200)}]: ")
-        sys.stderr.flush()
-        try:
-            line = sys.stdin.readline()
-        except UnicodeDecodeError:
-            app.err("this is no text in UTF-8")
-            continue
-        if not line:
-            raise _Left
-        answer = clean_line(line, 2000).strip() or default
-        if answer == "<":
-            return None
-        if answer == "?":
-            app.err(f"  {question.help}")
-        elif answer == "=":
-            for row in _preview(setting):
-                app.err(f"  {row}")
-        elif refusal := question.refusal(answer, setting):
-            app.err(f"  {clean_line(refusal, 500)}")
-        else:
-            return answer
-
-
-def _preview(setting: Setting) -> Iterator[str]:
-    """Yield the file as it would be with defaults for what is not answered yet."""
-    answers = dict(setting.answers)
-    for question in QUESTIONS:
-        now = Setting(plugins=setting.plugins, answers=answers)
-        if question.key not in answers and question.is_asked(now):
-            answers[question.key] = question.default(now)
-    yield from _text(document(answers)).splitlines()
-
-
-def _given(arguments: argparse.Namespace, app: App) -> dict[str, str]:
-    """Return the answers of the options, each checked."""
+def _given(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the answers of the options."""
     found: dict[str, str] = {}
     if arguments.answers:
         data = read_document(arguments.answers).data
         if not isinstance(data, dict):
             raise UsageProblem(f"{arguments.answers} is no mapping of answers")
-        found = {key: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in data.items()}
+        found = {str(key): _as_answer(value) for key, value in data.items()}
+    if arguments.preset:
+        found["preset"] = arguments.preset
     for text in arguments.sets:
         key, separator, answer = text.partition("=")
         if not separator:
             raise UsageProblem(f"{text!r} is no answer; write KEY=ANSWER")
         found[key.strip()] = answer.strip()
-    known = {question.key: question for question in QUESTIONS}
-    if arguments.preset and found:
-        raise UsageProblem("a preset is written as it is; leave out --preset to answer questions")
-    setting = Setting(plugins=app.plugins, answers=found)
-    for key, answer in found.items():
-        if key not in known:
-            raise UsageProblem(f"there is no question {key!r}; there are: {', '.join(known)}")
-        if refusal := known[key].refusal(answer, setting):
-            raise UsageProblem(f"{key}: {refusal}")
     return found
 
 
-def _preset(arguments: argparse.Namespace, app: App) -> dict[str, Any]:
-    spec = app.plugins.get("preset", arguments.preset)
-    return dict(spec.document) if isinstance(spec, PresetSpec) else {}
+def _as_answer(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "none" if value is None else str(value).lower()
+    return ", ".join(map(_as_answer, value)) if isinstance(value, list) else str(value).strip()
 
 
-def _text(made: Mapping[str, Any]) -> str:
-    head = "# Written by: massgen config new. Every key is told by: massgen config explain\n"
-    return head + rewritten(Document.of(made, ""), "")
+def _refuse_wrong(known: Facts, answers: Mapping[str, str], arguments: argparse.Namespace) -> None:
+    """Refuse what answers no question, and what is no answer.
+
+    Those of a file may wait for questions that are not asked now, as those of a session that was left may do.
+    """
+    questions = {one.key: one for one in Walk.begin(known, answers).questions}
+    stated = {text.partition("=")[0].strip() for text in arguments.sets}
+    for key, answer in answers.items():
+        if key in questions:
+            if refusal := questions[key].refusal(answer):
+                raise UsageProblem(f"{key}: {clean_line(refusal, 1000)}")
+        elif key in stated or key == "preset":
+            raise UsageProblem(f"there is no question {clean_line(key, 60)!r} with these answers; there are: {', '.join(questions)}")
 
 
-def _is_sound(app: App, text: str, path: Path) -> bool:
-    with tempfile.TemporaryDirectory(prefix="massgen-") as folder:
-        copy = Path(folder) / path.with_suffix(".yaml").name
-        copy.write_text(text, encoding="utf-8")
-        checked = check(app.plugins, copy)
-    for paragraph in as_text([checked]):
-        app.err(paragraph)
-    return not checked.errors
+def _list(app: App, known: Facts, answers: Mapping[str, str]) -> int:
+    walk = Walk.begin(known, answers)
+    found = walk.finished()
+    for one in walk.questions:
+        choices = f" ({', '.join(one.choices)})" if one.choices else ""
+        app.out(f"{one.key}={shlex.quote(found[one.key])}  {one.text}{choices}")
+    return 0
+
+
+def _is_asking(arguments: argparse.Namespace) -> bool:
+    return not arguments.yes and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(app: App, arguments: argparse.Namespace, known: Facts, answers: dict[str, str]) -> None:
+    from massgen_cmd_config.fronts import Front, Lines  # noqa: PLC0415 - for sessions only
+    from massgen_cmd_config.session import Session  # noqa: PLC0415
+
+    def ask(front: Front) -> None:
+        front.begin(f"massgen config new: {arguments.file}")
+        Session(app, front, known, answers, lambda text: _problems(app, text, arguments.file), is_trying=not arguments.no_try).run()
+
+    if arguments.plain or os.environ.get("TERM", "dumb") in ("dumb", "unknown", ""):
+        ask(Lines(app))
+        return
+    from massgen_cmd_config.menus import menus  # noqa: PLC0415 - it takes a second
+
+    with menus() as front:
+        ask(front)
+
+
+def _fill(app: App, arguments: argparse.Namespace, known: Facts, answers: dict[str, str]) -> None:
+    """Take defaults, each told; without --yes there must be none to take."""
+    while question := (walk := Walk.begin(known, answers)).question:
+        if not arguments.yes:
+            raise UsageProblem(
+                f"there is no terminal to ask: {question.text} Answer it with --set {question.key}=ANSWER, or take defaults with --yes"
+            )
+        if refusal := question.refusal(question.default):
+            raise UsageProblem(f"{question.key} has no default here; answer it with --set {question.key}=ANSWER: {refusal}")
+        app.err(f"{question.key}: {question.default}")
+        answers.update(walk.answered(question.default).answers)
+
+
+def _finish(app: App, arguments: argparse.Namespace, text: str, answers: Mapping[str, str]) -> int:
+    path: Path = arguments.file
+    if problems := _problems(app, text, path):
+        for paragraph in problems:
+            app.err(paragraph)
+        app.err(f"nothing is written; change an answer: {_command(arguments, answers)}")
+        return 2
+    if arguments.prints:
+        app.out(text.rstrip("\n"))
+    elif path.exists():
+        app.err(f"{path} is replaced; what it was is in {write(path, text).backup}")
+    else:
+        _create(path, text)
+        app.err(f"{path} is written; try it: massgen run -c {shlex.quote(str(path))} QUESTION")
+    app.err(f"the same again: {_command(arguments, answers)}")
+    return 0
+
+
+def _problems(app: App, text: str, path: Path) -> list[str]:
+    """Return what would keep a file from being run, as paragraphs."""
+    # Beside where it will be, since paths in it are read from there.
+    folder = path.parent if path.parent.is_dir() and os.access(path.parent, os.W_OK) else Path(tempfile.gettempdir())
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".massgen-", suffix=".yaml")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        checked = check(app.plugins, Path(name))
+    finally:
+        os.unlink(name)
+    return [paragraph.replace(name, str(path)) for paragraph in as_text([checked])] if checked.errors else []
 
 
 def _create(path: Path, text: str) -> None:
@@ -185,8 +205,50 @@ def _create(path: Path, text: str) -> None:
         raise MassGenError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def _leave(app: App, arguments: argparse.Namespace, answers: Mapping[str, str]) -> None:
+    """Keep the answers given so far, and say how to go on with them."""
+    if not answers:
+        app.err("\nnothing is written")
+        return
+    kept = _kept(arguments.file, answers)
+    words = ["massgen", "config", "new", str(arguments.file), "--answers", str(kept)] if kept else []
+    command = shlex.join([*words, *(["--force"] if arguments.force else [])]) if kept else _command(arguments, answers)
+    app.err(f"\nnothing is written; go on with: {command}")
+
+
+def _kept(path: Path, answers: Mapping[str, str]) -> Path | None:
+    """Write answers beside the file that was to be; None where that cannot be."""
+    text = "".join(f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(answer, ensure_ascii=False)}\n" for key, answer in answers.items())
+    for number in range(1, 1000):
+        place = path.with_name(f"{path.stem}.answers{'' if number == 1 else number}.yaml")
+        try:
+            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        except OSError:
+            return None
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        return place
+    return None
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let what ends a terminal, or is sent to end the program, end it as an error does: with the answers kept."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, stop) for number in wanted if signal.getsignal(number) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _command(arguments: argparse.Namespace, answers: Mapping[str, str]) -> str:
-    words = ["massgen", "config", "new", str(arguments.file)]
-    words += ["--preset", arguments.preset] if arguments.preset else []
-    words += [word for key, answer in answers.items() for word in ("--set", f"{key}={answer}")]
-    return shlex.join(words)
+    words = ["massgen", "config", "new", str(arguments.file), *(word for key, answer in answers.items() for word in ("--set", f"{key}={answer}"))]
+    return shlex.join([*words, "--yes", *(["--force"] if arguments.force else [])])

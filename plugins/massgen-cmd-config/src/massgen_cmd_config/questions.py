@@ -1,67 +1,27 @@
-"""The questions of `massgen config new`, as data, and the configuration that the answers come to."""
+"""The questions of `massgen config new`, made from what is installed and from the answers so far."""
 
 from __future__ import annotations
 
-import os
-import shlex
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any, TypeAlias
 
 import attrs
 
-from massgen_core.api import BackendSpec, MassGenError, UsageProblem
+from massgen_cmd_config.facts import Facts, Installed, Option
+from massgen_cmd_config.servers import MOST_SERVERS, server, server_refusal
 
-if TYPE_CHECKING:
-    from massgen_core.plugins.manager import Plugins
-
-__all__ = ["QUESTIONS", "Answers", "Question", "Setting", "document", "questions"]
+__all__ = ["NONE", "PURPOSES", "Answers", "Question", "asked", "listed", "taken", "valued"]
 
 Answers: TypeAlias = Mapping[str, str]
+NONE = "none"
 
-_PURPOSES = {
-    "question": "",
-    "coding": "You write code. Say what you assume, keep it small, and show how it was tested.",
-    "research": "You research. Name the source of every claim, and say what is not known.",
-    "data": "You analyse data. Show the steps from the data to each figure.",
-    "writing": "You write. Keep to the wanted form and tone, and cut what says nothing.",
+PURPOSES = {
+    "question": ("questions of any kind", ""),
+    "coding": ("writing and mending programs", "You write code. Say what you assume, keep it small, and show how it was tested."),
+    "research": ("finding out, with sources", "You research. Name the source of every claim, and say what is not known."),
+    "data": ("figures out of data", "You analyse data. Show the steps from the data to each figure."),
+    "writing": ("texts", "You write. Keep to the wanted form and tone, and cut what says nothing."),
 }
-# Backends that play answers are for trying out, and come last.
-_PLAYED = ("scripted", "replay")
-_FOLDED = str.maketrans("", "", " \t")
-
-
-@attrs.frozen(kw_only=True)
-class Setting:
-    """What questions may look at.
-
-    Attributes:
-        plugins: The installed plugins.
-        answers: Those given so far.
-    """
-
-    plugins: Plugins
-    answers: Answers
-
-    def backends(self) -> list[str]:
-        """Return the installed backends: those whose keys are set first, those that only play answers last."""
-        return sorted(self.plugins.names("backend"), key=lambda name: (name in _PLAYED, not self.has_key(name), name != "local", name))
-
-    def keys(self, backend: str) -> tuple[str, ...]:
-        """Return the names of the variables in which a backend looks for its key."""
-        try:
-            spec = self.plugins.get("backend", backend)
-        except MassGenError:
-            return ()
-        return tuple(name.removeprefix("env:") for name in spec.keys) if isinstance(spec, BackendSpec) else ()
-
-    def has_key(self, backend: str) -> bool:
-        """Say whether a backend needs no key, or finds one in the environment."""
-        keys = self.keys(backend)
-        return backend == "local" or any(os.environ.get(key) for key in keys)
-
-    def chosen(self) -> list[str]:
-        """Return the backends that were chosen."""
-        return _list(self.answers.get("backends", ""))
 
 
 @attrs.frozen(kw_only=True)
@@ -72,191 +32,313 @@ class Question:
         key: Its name in `--set` and in files of answers.
         text: What is asked.
         help: What to know before answering.
-        choices: The only answers that there are, each with what to say of it; empty: any.
         default: The answer of `--yes`, and of pressing Enter.
+        choices: The only answers that there are, each with what to say of it; empty: any text.
         check: Says what is wrong with an answer; an empty text where nothing is.
         is_many: Several choices may be named, separated by commas.
+        is_quiet: It is only asked where its default will not do, and by `--set` or the list of changes.
     """
 
     key: str
     text: str
     help: str
-    default: Callable[[Setting], str]
-    choices: Callable[[Setting], Mapping[str, str]] = lambda setting: {}
-    check: Callable[[str], str] = lambda answer: ""
+    default: str = ""
+    choices: Mapping[str, str] = attrs.field(factory=dict)
+    check: Callable[[str], str] = attrs.field(default=lambda answer: "", eq=False, repr=False)
     is_many: bool = False
-    is_asked: Callable[[Setting], bool] = lambda setting: True
+    is_quiet: bool = False
 
-    def refusal(self, answer: str, setting: Setting) -> str:
+    def refusal(self, answer: str) -> str:
         """Return what is wrong with an answer, and what could be said instead; empty where nothing is."""
-        choices = self.choices(setting)
-        given = _list(answer) if self.is_many else [answer]
-        if self.is_many and not given:
-            return f"at least one is needed; there are: {', '.join(choices) or 'none, install one with: pip install massgen-backend-local'}"
-        wrong = [one for one in given if choices and one not in choices]
+        given = listed(answer) if self.is_many else [answer]
+        if not answer.strip() or not given:
+            return f"an answer is needed{'; there are: ' + ', '.join(self.choices) if self.choices else ''}"
+        wrong = [one for one in given if self.choices and one not in self.choices]
         if wrong:
-            return f"{', '.join(wrong)} is no answer; there are: {', '.join(choices)}"
+            return f"{', '.join(wrong)} is no answer; there are: {', '.join(self.choices)}"
+        if NONE in given and len(given) > 1:
+            return f"{NONE} cannot be together with others"
         return self.check(answer)
 
+    def normal(self, answer: str) -> str:
+        """Return an answer as it is kept."""
+        return ", ".join(listed(answer)) if self.is_many else answer.strip()
 
-def _backends(setting: Setting) -> Mapping[str, str]:
-    said = {}
-    for name in setting.backends():
-        keys = setting.keys(name)
-        missing = f"{' or '.join(keys[:2])} is not set" if keys else "needs no key"
-        said[name] = "plays answers, for trying out" if name in _PLAYED else "ready" if setting.has_key(name) else missing
-    return said
+
+def listed(answer: str) -> list[str]:
+    """Return the parts of an answer to a question with several."""
+    return list(dict.fromkeys(part.strip() for part in answer.split(",") if part.strip()))
+
+
+def asked(facts: Facts, answers: Answers) -> tuple[Question, ...]:
+    """Return the questions that these answers lead past, in order."""
+    return tuple(_walked(facts, answers, {}))
+
+
+def taken(facts: Facts, answers: Answers) -> dict[str, str]:
+    """Return an answer to each of these questions, and the default where there is none that fits."""
+    found: dict[str, str] = {}
+    for _ in _walked(facts, answers, found):
+        pass
+    return found
+
+
+def _walked(facts: Facts, answers: Answers, found: MutableMapping[str, str]) -> Iterator[Question]:
+    # Each section looks at the answers that are found up to its next question.
+    for section in (_start, _who, _how, _tools, _servers, _files, _limits, _display):
+        for question in section(facts, found):
+            answer = answers.get(question.key)
+            found[question.key] = question.default if answer is None or question.refusal(answer) else question.normal(answer)
+            yield question
+
+
+def _start(facts: Facts, found: Answers) -> Iterator[Question]:
+    if facts.presets:
+        yield Question(
+            key="preset",
+            text="Start from a preset?",
+            help="A preset is a whole configuration that an installed plugin brings. With one, only limits and the display are asked for.",
+            choices={NONE: "answer questions instead", **{name: said for name, (said, _) in facts.presets.items()}},
+            default=NONE,
+        )
+
+
+def _who(facts: Facts, found: Answers) -> Iterator[Question]:
+    if _preset(facts, found):
+        return
+    yield Question(
+        key="purpose",
+        text="What is it for?",
+        help="It chooses the system message of the agents, and which tools are proposed. Both can be changed later.",
+        choices={name: said for name, (said, _) in PURPOSES.items()},
+        default="question",
+    )
+    yield Question(
+        key="backends",
+        text="Which providers?",
+        help="Those that are installed are listed. Different providers make different mistakes, which is the point of a vote. "
+        "A key is set with: massgen auth set NAME, or as a variable of the environment.",
+        choices=_said(facts.backends),
+        default=facts.backends[0].name if facts.backends else "",
+        check=lambda answer: "" if facts.backends else "no backend is installed; install one with: pip install massgen-backend-local",
+        is_many=True,
+    )
+    chosen = listed(found["backends"])
+    for backend in facts.backends:
+        if backend.name in chosen:
+            yield from _options(facts, "backend", backend, found)
+    yield Question(
+        key="agents",
+        text="How many agents?",
+        help="Each costs as much as one agent alone. With one there is no vote; providers take turns.",
+        default=str(max(2, len(chosen))),
+        check=_whole(1, 64),
+    )
+    for name in chosen:
+        yield Question(
+            key=f"model.{name}",
+            text=f"Which model of {name}?",
+            help=f"default: the provider's own. To see what there is: massgen models {name}",
+            default="default",
+        )
+
+
+def _options(facts: Facts, kind: str, plugin: Installed, found: Answers) -> Iterator[Question]:
+    """Yield the questions that a plugin's class asks."""
+    earlier: dict[str, Any] = {}
+    for option in plugin.options:
+        key = f"{kind}.{plugin.name}.{option.key}"
+
+        def check(answer: str, option: Option = option, earlier: Mapping[str, Any] = dict(earlier)) -> str:
+            return _value_refusal(option, answer) or facts.refuses(kind, plugin.name, {**earlier, option.key: valued(option, answer)})
+
+        last = option is plugin.options[-1]
+        # Options that belong together can only be judged together: with the last of them.
+        judge = check if last else lambda answer, option=option: _value_refusal(option, answer)
+        choices = dict.fromkeys(option.choices, "")
+        yield Question(key=key, text=option.text, help=option.help or option.text, default=option.default, choices=choices, check=judge)
+        earlier[option.key] = valued(option, found[key])
+
+
+def valued(option: Option, answer: str) -> Any:
+    """Return the value that an answer stands for."""
+    if answer == NONE:
+        return None
+    if option.type.startswith("a list of"):
+        return listed(answer)
+    if option.type == "true or false":
+        return answer == "true"
+    try:
+        return int(answer) if option.type == "a whole number" else float(answer) if option.type == "a number" else answer
+    except ValueError:
+        return answer
+
+
+def _value_refusal(option: Option, answer: str) -> str:
+    wants = {"a whole number": int, "a number": (int, float)}.get(option.type)
+    return f"{option.type} is needed" if wants and answer != NONE and not isinstance(valued(option, answer), wants) else ""  # type: ignore[arg-type]
+
+
+def _how(facts: Facts, found: Answers) -> Iterator[Question]:
+    names = [one.name for one in facts.strategies]
+    if not names or "plugins" in _preset(facts, found):  # it says itself what may be used
+        return
+    preferred = _named(_preset(facts, found).get("strategy")) or ("single" if found.get("agents") == "1" else "consensus")
+    yield Question(
+        key="strategy",
+        text="How do they come to one answer?",
+        help="consensus: agents see each other's answers, improve them, and vote.",
+        choices=_said(facts.strategies),
+        default=preferred if preferred in names else names[0],
+    )
+    for plugin in facts.strategies:
+        if plugin.name == found["strategy"] and not _preset(facts, found):
+            yield from _options(facts, "strategy", plugin, found)
+
+
+def _tools(facts: Facts, found: Answers) -> Iterator[Question]:
+    names = [one.name for one in facts.toolsets]
+    if not names or _preset(facts, found):
+        return
+    wanted = [name for name in ("code",) if name in names and found["purpose"] in ("coding", "data")]
+    yield Question(
+        key="tools",
+        text="Which tools do agents get?",
+        help="mcp: the tools of MCP servers, which are asked for next. Agents can also do without any.",
+        choices={NONE: "agents only write", **_said(facts.toolsets)},
+        default=", ".join(wanted) or NONE,
+        is_many=True,
+    )
+    chosen = [one for one in facts.toolsets if one.name in listed(found["tools"])]
+    for plugin in chosen:
+        yield from _options(facts, "toolset", plugin, found)
+    if facts.executors and any(one.name == "mcp" or "executor" in one.takes for one in chosen):
+        executors = [one.name for one in facts.executors]
+        runs_code = any("executor" in one.takes for one in chosen)
+        yield Question(
+            key="sandbox",
+            text="Where do commands and servers run?",
+            help="In a sandbox, commands and the processes of MCP servers see only what they are given. none: servers may do whatever you may.",
+            choices={NONE: "as each tool does by itself; servers unconfined", **_said(facts.executors)},
+            default=next((name for name in ("local", "docker") if name in executors), executors[0]) if runs_code else NONE,
+        )
+    if chosen:
+        judged = {"judge": f"what {', '.join(one.name for one in facts.classifiers)} says"} if facts.classifiers else {}
+        yield Question(
+            key="permission",
+            text="May agents use these tools unasked?",
+            help="ask: each call is put to you. allow: none is. Patterns for single tools can be written later, under permissions."
+            + (" judge: only calls are put to you that a classifier does not find harmless." if judged else ""),
+            choices={"ask": "each call is put to you", "allow": "no call is", **judged},
+            default="ask",
+        )
+
+
+def _servers(facts: Facts, found: Answers) -> Iterator[Question]:
+    if "mcp" not in listed(found.get("tools", "")):
+        return
+    for number in range(1, MOST_SERVERS + 1):
+        earlier = [found[f"server{before}"] for before in range(1, number)]
+        names = [server(text).name for text in earlier]
+        text = "Another MCP server? Its command or address:" if number > 1 else "Which MCP server? Its command or address:"
+        yield Question(
+            key=f"server{number}",
+            text=text,
+            help="For instance: uvx mcp-server-time; or docs=https://example.org/mcp; or files=npx -y @modelcontextprotocol/server-filesystem . "
+            "NAME= before it names it, VARIABLE=env:VARIABLE hands a key on. It is started once to see its tools. none: no more.",
+            default=NONE,
+            check=lambda answer, names=tuple(names): server_refusal(facts, answer, names),  # type: ignore[misc]
+        )
+        if found[f"server{number}"] == NONE:
+            return
+
+
+def _files(facts: Facts, found: Answers) -> Iterator[Question]:
+    if "context_paths" not in facts.keys or _preset(facts, found):
+        return
+    yield Question(
+        key="folder",
+        text="Which folder may agents look into?",
+        help="A folder or file that is there, as a path from the configuration file, for instance . or data; several are separated by commas. "
+        "none: agents see no files of yours.",
+        default=NONE,
+        check=lambda answer: _withheld(facts, answer),
+    )
+    if found["folder"] != NONE:
+        yield Question(
+            key="access",
+            text="What may they do there?",
+            help="read: each agent sees it, and nothing in it changes. write: the agent that wins may change it.",
+            choices={"read": "look", "write": "look and change"},
+            default="read",
+        )
+
+
+def _limits(facts: Facts, found: Answers) -> Iterator[Question]:
+    texts = {
+        "seconds": ("How many seconds may a run take?", "Then the best answer so far is given. none: no limit.", "600"),
+        "money": ("How many US dollars may a run cost?", "Of calls whose price is known. none: no limit.", NONE),
+    }
+    section = _preset(facts, found).get("limits") or {}
+    for option in facts.limits:
+        text, said, usual = texts.get(option.key, (f"How many {option.key} may a run use?", f"Counted are {option.help}. none: no limit.", NONE))
+        default = _shown(section.get(option.key)) if _preset(facts, found) else usual
+        check = _amount(is_whole=option.type.startswith("a whole"))
+        yield Question(key=option.key, text=text, help=said, default=default, check=check, is_quiet=option.key not in texts)
+
+
+def _display(facts: Facts, found: Answers) -> Iterator[Question]:
+    before = _named(_preset(facts, found).get("display"))
+    usable = tuple(one for one in facts.displays if "plugins" not in _preset(facts, found) or one.name == before)
+    choices = {"auto": "what fits", **_said(usable), "plain": "lines"}
+    yield Question(
+        key="display",
+        text="How is a run shown?",
+        help="auto: the terminal display where it is installed and there is a terminal, else plain lines.",
+        choices=choices,
+        default=before if before in choices else "auto",
+    )
+
+
+def _preset(facts: Facts, found: Answers) -> Mapping[str, Any]:
+    """Return the document of the chosen preset, empty without one."""
+    name = found.get("preset", NONE)
+    return {} if name == NONE else facts.presets[name][1]
+
+
+def _named(section: Any) -> str:
+    return str(section.get("type", "")) if isinstance(section, Mapping) else section or ""
+
+
+def _said(plugins: tuple[Installed, ...]) -> dict[str, str]:
+    return {one.name: one.said for one in plugins}
+
+
+def _shown(value: Any) -> str:
+    return NONE if value is None else f"{value:g}"
 
 
 def _whole(least: int, most: int) -> Callable[[str], str]:
     def check(answer: str) -> str:
-        is_fine = answer.isascii() and answer.isdigit() and least <= int(answer) <= most
+        is_fine = answer.isascii() and answer.isdigit() and len(answer) < 9 and least <= int(answer) <= most
         return "" if is_fine else f"a whole number from {least} to {most} is needed"
 
     return check
 
 
-def _amount(answer: str) -> str:
-    if answer == "none":
-        return ""
-    try:
-        return "" if 0 < float(answer) < 1e9 else "a number above 0 is needed, or none"
-    except ValueError:
-        return "a number is needed, or none"
-
-
-def _commands(answer: str) -> str:
-    try:
-        _servers(answer)
-    except UsageProblem as error:
-        return str(error)
-    return ""
-
-
-QUESTIONS: tuple[Question, ...] = (
-    Question(
-        key="purpose",
-        text="What is it for?",
-        help="This writes the agents' system message, which you can change later.",
-        choices=lambda setting: {name: text or "no system message" for name, text in _PURPOSES.items()},
-        default=lambda setting: "question",
-    ),
-    Question(
-        key="backends",
-        text="Which providers? Several are separated by commas.",
-        help="Only what is installed is listed. Different providers make different mistakes, which is the point of a vote.",
-        choices=_backends,
-        default=lambda setting: next(iter(setting.backends()), ""),
-        is_many=True,
-    ),
-    Question(
-        key="agents",
-        text="How many agents?",
-        help="Each costs as much as one agent alone. With one there is no vote.",
-        default=lambda setting: str(max(2, len(setting.chosen()))),
-        check=_whole(1, 64),
-    ),
-    Question(
-        key="models",
-        text="Which models? One for each provider, separated by commas; default: the provider's own.",
-        help="`massgen models` lists them.",
-        default=lambda setting: ", ".join("default" for _ in setting.chosen()),
-    ),
-    Question(
-        key="strategy",
-        text="How do they come to one answer?",
-        help="consensus: agents see each other's answers, improve, and vote.",
-        choices=lambda setting: dict.fromkeys(setting.plugins.names("strategy"), ""),
-        default=lambda setting: "single" if setting.answers.get("agents") == "1" else "consensus",
-    ),
-    Question(
-        key="servers",
-        text="Which MCP servers? NAME=COMMAND, separated by `;`, or none.",
-        help="For instance: files=npx -y @modelcontextprotocol/server-filesystem . ; `massgen mcp doctor` then says whether they work.",
-        default=lambda setting: "none",
-        check=_commands,
-        is_asked=lambda setting: "mcp" in setting.plugins.names("toolset"),
-    ),
-    Question(
-        key="tools",
-        text="May agents call these tools unasked?",
-        help="ask: each call is put to you. allow: none is.",
-        choices=lambda setting: {"ask": "each call is put to you", "allow": "no call is"},
-        default=lambda setting: "ask",
-        is_asked=lambda setting: setting.answers.get("servers", "none") != "none",
-    ),
-    Question(
-        key="seconds",
-        text="How many seconds may a run take? none: no limit.",
-        help="Then the best answer so far is given.",
-        default=lambda setting: "600",
-        check=_amount,
-    ),
-    Question(
-        key="money",
-        text="How many US dollars may a run cost? none: no limit.",
-        help="Of calls whose price is known.",
-        default=lambda setting: "none",
-        check=_amount,
-    ),
-    Question(
-        key="display",
-        text="How is a run shown?",
-        help="auto: the terminal display where it is installed and there is a terminal, else plain lines.",
-        choices=lambda setting: {"auto": "what fits", **dict.fromkeys([*setting.plugins.names("display"), "plain"], "")},
-        default=lambda setting: "auto",
-    ),
-)
-
-
-def questions(setting: Setting) -> tuple[Question, ...]:
-    """Return the questions that are asked, given the answers so far."""
-    return tuple(question for question in QUESTIONS if question.is_asked(setting))
-
-
-def document(answers: Answers) -> dict[str, Any]:
-    """Return the configuration that the answers come to."""
-    backends, models = _list(answers["backends"]), _list(answers["models"])
-    chosen = {backend: models[index] if index < len(models) else "default" for index, backend in enumerate(backends)}
-    made: dict[str, Any] = {"version": 1, "agents": [_agent(number, backends, chosen, answers) for number in range(int(answers["agents"]))]}
-    made["strategy"] = {"type": answers["strategy"]}
-    if servers := _servers(answers.get("servers", "none")):
-        made["toolsets"] = [{"type": "mcp", "servers": servers}]
-        made["permissions"] = {answers.get("tools", "ask"): ["mcp__*"]}
-    limits = {key: float(answers[key]) for key in ("seconds", "money") if answers[key] != "none"}
-    if limits:
-        made["limits"] = limits
-    if answers["display"] != "auto":
-        made["display"] = {"type": answers["display"]}
-    return made
-
-
-def _agent(number: int, backends: Sequence[str], models: Mapping[str, str], answers: Answers) -> dict[str, Any]:
-    backend = backends[number % len(backends)]
-    again = f"-{number // len(backends) + 1}" if int(answers["agents"]) > len(backends) else ""
-    # Chat servers are many; which one is told by its preset or address.
-    section = {"type": backend, "preset": "openai"} if backend == "chat" else {"type": backend}
-    agent: dict[str, Any] = {"name": f"{backend}{again}", "backend": section}
-    if models[backend] not in ("", "default"):
-        agent["model"] = models[backend]
-    if system := _PURPOSES[answers["purpose"]]:
-        agent["system"] = system
-    return agent
-
-
-def _servers(answer: str) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for part in [] if answer in ("", "none") else answer.split(";"):
-        name, separator, command = part.strip().partition("=")
+def _amount(*, is_whole: bool) -> Callable[[str], str]:
+    def check(answer: str) -> str:
+        if answer == NONE:
+            return ""
         try:
-            words = shlex.split(command)
-        except ValueError as error:
-            raise UsageProblem(f"{part.strip()!r} cannot be taken apart: {error}") from None
-        if not separator or not name or not words:
-            raise UsageProblem(f"{part.strip()!r} is no server; write NAME=COMMAND, or none")
-        made[name] = {"command": words[0], **({"args": words[1:]} if words[1:] else {})}
-    return made
+            is_fine = 0 < float(answer) < 1e9 and (not is_whole or answer.isdigit())
+        except ValueError:
+            is_fine = False
+        return "" if is_fine else f"a {'whole ' if is_whole else ''}number above 0 is needed, or none"
+
+    return check
 
 
-def _list(answer: str) -> list[str]:
-    return [part.translate(_FOLDED) for part in answer.split(",") if part.strip()]
+def _withheld(facts: Facts, answer: str) -> str:
+    reasons = [facts.withheld(path) for path in listed(answer) if path != NONE]
+    return next(filter(None, reasons), "")
