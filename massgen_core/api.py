@@ -8,12 +8,11 @@ from __future__ import annotations
 from massgen_core.addresses import address_refusal
 from massgen_core.beneath import open_beneath
 from massgen_core.catalogues import Catalogue, ModelInfo, RemoteCatalogue, base_name, listed_model, listed_price
+from massgen_core.checks import Check, Checkable
 from massgen_core.chunks import Chunk, ItemChunk, LimitsChunk, ReasoningChunk, StopChunk, TextChunk, ToolCallChunk, UsageChunk
 from massgen_core.contracts import (
     App,
     Backend,
-    Check,
-    Checkable,
     Classifier,
     Command,
     Context,
@@ -195,13 +194,16 @@ from massgen_core.specs import (
     TransportSpec,
     WorkspaceSpec,
 )
+from massgen_core.syscalls import FILTER_ARCHITECTURES, SOCKET_FAMILIES, call_filter
 from massgen_core.terminal import clean, clean_line
 
 __all__ = [
     "API_VERSION",
+    "FILTER_ARCHITECTURES",
     "GROUP",
     "KINDS",
     "LEVELS",
+    "SOCKET_FAMILIES",
     "AgentLeft",
     "AgentState",
     "AgentStateChanged",
@@ -387,6 +389,7 @@ __all__ = [
     "WritableStore",
     "address_refusal",
     "base_name",
+    "call_filter",
     "canonical_request",
     "check_address",
     "check_headers",

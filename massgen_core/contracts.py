@@ -6,7 +6,7 @@ import argparse
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "Backend",
-    "Check",
-    "Checkable",
     "Classifier",
     "Command",
     "Context",
@@ -213,33 +211,6 @@ class Display(Protocol):
 
     async def ask(self, question: Question) -> str:
         """Ask a person and return an option or the text; the default where nobody can be asked."""
-
-
-# Trying what is configured
-
-
-@attrs.frozen(kw_only=True)
-class Check:
-    """One thing that was tried.
-
-    Attributes:
-        what: The thing, for instance `server files`.
-        text: What was found.
-        remedy: What to do.
-    """
-
-    what: str
-    state: Literal["ok", "skipped", "failed"] = "ok"
-    text: str = ""
-    remedy: str = ""
-
-
-@runtime_checkable
-class Checkable(Protocol):
-    """What a factory returns may also be able to try itself: `massgen config test` asks every object that is."""
-
-    async def check(self) -> Sequence[Check]:
-        """Try each part, and say how it is. It costs nothing, and sends nothing to a model."""
 
 
 # Tools and what stands around calls

@@ -21,7 +21,7 @@ KERNEL = ROOT / "massgen_core"
 PAGES = {
     "hooks": ("Hooks", ("hookspecs",)),
     "specs": ("Specs and kinds", ("specs",)),
-    "contracts": ("Contracts", ("contracts", "catalogues", "prices", "links")),
+    "contracts": ("Contracts", ("contracts", "catalogues", "checks", "prices", "links")),
     "strategies": ("The contract of strategies", ("coordination",)),
     "executors": ("The contract of executors", ("execution",)),
     "messages": ("Messages", ("messages", "chunks", "rates")),
@@ -31,7 +31,7 @@ PAGES = {
     "safety": ("Verdicts and secrets", ("safety", "secrets")),
     "helpers": (
         "What the kernel lends to plugins",
-        ("figures", "terminal", "plain", "reading", "credentials", "endpoints", "faults", "media", "addresses", "beneath", "fingerprint"),
+        ("figures", "terminal", "plain", "reading", "credentials", "endpoints", "faults", "media", "addresses", "beneath", "syscalls", "fingerprint"),
     ),
 }
 
