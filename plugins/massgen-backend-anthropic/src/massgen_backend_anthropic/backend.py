@@ -127,17 +127,17 @@ class AnthropicBackend:
 
     async def _sent(self, stack: AsyncExitStack, body: dict[str, Any], model: str) -> httpx2.Response | None:
         """Make a call and return what answers, open until `stack` ends; None where the provider's filter refused to."""
-        rest = {name: value for name, value in body.items() if name not in ("model", "messages", "max_tokens")}
-        start = self._client.messages.with_streaming_response.create(
-            model=model,
-            messages=body["messages"],
-            max_tokens=body["max_tokens"],
-            stream=True,
-            extra_body=rest,
-            extra_headers=self._headers(body),
-        )
+        from anthropic import AsyncStream  # noqa: PLC0415 - see clients
+
+        # Plain data: the SDK's own method for it would look through the whole conversation once more.
+        options: Any = {"headers": self._headers(body)}
         try:
-            return (await stack.enter_async_context(start)).http_response
+            stream: Any = await self._client.post(
+                "/v1/messages", cast_to=object, body={**body, "stream": True}, options=options, stream=True, stream_cls=AsyncStream[object]
+            )
+            response: httpx2.Response = stream.response
+            stack.push_async_callback(response.aclose)
+            return response
         except Exception as error:
             fault = None if is_filtered(getattr(error, "body", None)) else self._fault_of(error, model)
         if fault is not None:
