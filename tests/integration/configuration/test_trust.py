@@ -67,6 +67,9 @@ def test_trust_is_given_once_and_taken_back(project: Any) -> None:
 def test_a_named_file_needs_no_trust(project: Any) -> None:
     """Whoever writes `--config massgen.yaml` has chosen it."""
     project.run(*RUN, "--config", "massgen.yaml").check()
+    (project.folder / "started").unlink()
+    project.run("mcp", "tools", "s", "--config", "massgen.yaml")
+    assert (project.folder / "started").exists()
 
 
 @pytest.mark.parametrize("command", [("mcp", "tools", "s"), ("mcp", "call", "s", "x"), ("mcp", "doctor", "s"), ("mcp", "list")])

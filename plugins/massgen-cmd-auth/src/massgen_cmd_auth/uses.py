@@ -58,7 +58,7 @@ def of_file(app: App, file: Path) -> Iterator[Use]:
     Raises:
         ConfigProblems: It cannot be read.
     """
-    document = read_document(file, comments=True)
+    document = read_document(file, comments=True, includes=True)
     for path, text in _texts(document.data, ""):
         last = re.split(r"[.\[]", path)[-1]
         is_one = is_reference(text, app.plugins) and not re.search(r"[\s=]", text) if ":" in text else _KEYS.match(last) and _BARE.match(text)

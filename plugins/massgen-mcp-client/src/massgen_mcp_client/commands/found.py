@@ -58,7 +58,7 @@ def find(file: Path | None = None, environment: Mapping[str, str] = os.environ) 
     """
     found: dict[str, Found] = {}
     for path in [file] if file is not None else _files(environment):
-        for one in _servers(path, environment):
+        for one in _servers(path, environment, is_named=file is not None):
             found.setdefault(one.name, one)
     return tuple(found.values())
 
@@ -104,11 +104,11 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
         yield servers_file(environment)
 
 
-def _servers(path: Path, environment: Mapping[str, str]) -> Iterator[Found]:
+def _servers(path: Path, environment: Mapping[str, str], *, is_named: bool) -> Iterator[Found]:
     document = read_document(path, comments=True, includes=True)
     if not isinstance(document.data, Mapping):
         raise ConfigProblems([document.problem("a configuration is a mapping")])
-    if not is_trusted(path, environment):
+    if not (is_named or is_trusted(path, environment)):
         for one in _of_document(document, path, environment):
             yield attrs.evolve(one, config=None, notes=(), problem=f"{path} is not trusted, so none of its servers is started; {_REMEDY}")
         return
