@@ -38,6 +38,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "command.config.test": "massgen-cmd-config",
     "command.config.trust": "massgen-cmd-config",
     "command.docker.build-base": "massgen-exec-docker",
+    "command.docker.build-server": "massgen-exec-docker",
     "command.docker.doctor": "massgen-exec-docker",
     "command.docker.images": "massgen-exec-docker",
     "command.docker.prune": "massgen-exec-docker",

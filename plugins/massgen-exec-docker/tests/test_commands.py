@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +28,12 @@ class TestBuildBase(CommandSuite):
     name = "docker.build-base"
     example: ClassVar[Sequence[str]] = ("--if-missing",)
     mistakes: ClassVar[Sequence[Sequence[str]]] = (("--stack", "nonsense"),)
+
+
+class TestBuildServer(CommandSuite):
+    name = "docker.build-server"
+    unsupported: ClassVar[Mapping[str, str]] = {"example": "it needs the registries; tests/integration/test_server_images.py runs it"}
+    mistakes: ClassVar[Sequence[Sequence[str]]] = ((), ("x",), ("x", "--npm", "a b"), ("x y", "--pip", "a"), ("x", "--npm", "a", "--pip", "b"))
 
 
 class TestDoctor(CommandSuite):
@@ -114,4 +120,4 @@ def test_pages_name_the_commands() -> None:
     """The README names each command."""
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
-    assert [name for name in ("build-base", "doctor", "images", "prune", "ps") if f"massgen docker {name}" not in readme] == []
+    assert [name for name in ("build-base", "build-server", "doctor", "images", "prune", "ps") if f"massgen docker {name}" not in readme] == []

@@ -14,7 +14,7 @@ from massgen_exec_docker.debian import BASE, STACKS
 if TYPE_CHECKING:
     from massgen_exec_docker.engine import Engine
 
-__all__ = ["BuildBase", "Doctor", "Images", "Prune", "Ps"]
+__all__ = ["BuildBase", "BuildServer", "Doctor", "Images", "Prune", "Ps"]
 
 LABEL = "massgen.image"
 
@@ -62,6 +62,32 @@ class BuildBase:
         name = arguments.name or (BASE if arguments.stack == "base" else f"{BASE}:{arguments.stack}")
         with _engine(arguments) as engine:
             for line in build(engine, name, arguments.stack, arguments.package, only_missing=arguments.if_missing):
+                app.out(line)
+        return 0
+
+
+class BuildServer:
+    """Makes an image for one MCP server."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        parser.description = (
+            "Make an image in which the package of an MCP server is installed, so that it runs without a network. `npx PACKAGE` and `uvx PACKAGE` "
+            "start it there. The package is fetched by npm, or by uv or pip, on this machine; none of its scripts is run."
+        )
+        parser.add_argument("name", help="the image is massgen-server:NAME")
+        package = parser.add_mutually_exclusive_group(required=True)
+        package.add_argument("--npm", default="", metavar="PACKAGE", help="a package of npm's registry; @VERSION after it pins it")
+        package.add_argument("--pip", default="", metavar="PACKAGE", help="a package of the Python index; ==VERSION after it pins it")
+        parser.add_argument("--node", default="22", metavar="VERSION", help="the version of Node.js for --npm (default: 22)")
+        _add_host(parser)
+
+    def run(self, arguments: argparse.Namespace, app: App) -> int:
+        from massgen_exec_docker.servers import build_server  # noqa: PLC0415 - the SDK is slow to import
+
+        if not (arguments.npm or arguments.pip):
+            raise UsageProblem("--npm or --pip needs a package")
+        with _engine(arguments) as engine:
+            for line in build_server(engine, arguments.name, npm=arguments.npm, pip=arguments.pip, node=arguments.node):
                 app.out(line)
         return 0
 

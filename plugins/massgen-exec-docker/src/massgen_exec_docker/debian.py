@@ -29,6 +29,7 @@ STACKS: Mapping[str, tuple[str, ...]] = {
     "python-data": (*_SHELL, "python3", "python3-numpy", "python3-pandas", "python3-matplotlib"),
     "node": (*_SHELL, "python3", "nodejs"),
     "c": (*_SHELL, "python3", "gcc", "g++", "make", "libc6-dev"),
+    "server": (*_SHELL, "python3", "libatomic1", "libstdc++6"),
     "go": (*_SHELL, "python3", "golang-go", "gcc", "libc6-dev"),
 }
 _MATHS = "usr/lib/{triplet}/openblas-pthread"

@@ -38,6 +38,9 @@ def massgen_commands() -> list[CommandSpec]:
     """Provide what can be done with the engine without a run."""
     return [
         CommandSpec(name="docker.build-base", summary="make an image from Debian's packages, without a registry", factory=f"{_COMMANDS}:BuildBase"),
+        CommandSpec(
+            name="docker.build-server", summary="make an image for one MCP server of npm or the Python index", factory=f"{_COMMANDS}:BuildServer"
+        ),
         CommandSpec(name="docker.doctor", summary="say whether containers can be used, and what is missing", factory=f"{_COMMANDS}:Doctor"),
         CommandSpec(name="docker.images", summary="list the images that MassGen made", factory=f"{_COMMANDS}:Images"),
         CommandSpec(name="docker.prune", summary="remove containers whose owners are gone", factory=f"{_COMMANDS}:Prune"),

@@ -12,14 +12,13 @@ from typing import Any
 import attrs
 import docker.types
 
-from massgen_core.api import ExecutorUnavailable, Limits, LimitUnsupported
+from massgen_core.api import FILTER_ARCHITECTURES, ExecutorUnavailable, Limits, LimitUnsupported, call_filter
 from massgen_exec_docker.borrow import PLACE
 from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.files import WORKSPACE, Share
 from massgen_exec_docker.inside import program
 from massgen_exec_docker.network import options
 from massgen_exec_docker.owner import labels
-from massgen_exec_docker.syscalls import programs
 
 __all__ = ["DEFAULTS", "HOME", "OF_A_CONTAINER", "PORT", "Profile", "opened"]
 
@@ -106,7 +105,7 @@ class Profile:
             "spares": self.spares,
             "home": HOME,
             "port": PORT if self.network == "allow" else 0,
-            "programs": dict(programs()) if is_filtered else {},
+            "programs": {each: call_filter(architecture=each).hex() for each in FILTER_ARCHITECTURES} if is_filtered else {},
             "mark": f"{WORKSPACE}/{self.mark}" if self.mark else "",
         }
         return [*self.python, "-I", "-S", "-X", "utf8", "-c", program(), json.dumps(given)]
