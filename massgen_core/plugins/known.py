@@ -58,6 +58,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "command.mcp.timeline": "massgen-mcp-log",
     "command.mcp.tools": "massgen-mcp-client",
     "command.models": "massgen-cmd-models",
+    "command.rollback": "massgen-workspace-files",
     "command.runs": "massgen-cmd-runs",
     "command.safety.rules": "massgen-safety-commands",
     "command.show": "massgen-cmd-runs",
@@ -94,4 +95,5 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "transport.memory": "massgen-mcp-memory",
     "transport.sse": "massgen-mcp-http",
     "transport.stdio": "massgen-mcp-stdio",
+    "workspace.files": "massgen-workspace-files",
 }

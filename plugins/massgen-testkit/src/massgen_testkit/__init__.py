@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from massgen_testkit.transport import TransportSuite
     from massgen_testkit.uploads import UploadSuite
     from massgen_testkit.wire import WireSuite
+    from massgen_testkit.workspace import WorkspaceSuite
 
 _HOMES = {
     "backend": ("BackendSuite",),
@@ -57,6 +58,7 @@ _HOMES = {
     "transport": ("TransportSuite",),
     "uploads": ("UploadSuite",),
     "wire": ("WireSuite",),
+    "workspace": ("WorkspaceSuite",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -90,6 +92,7 @@ __all__ = [
     "TransportSuite",
     "UploadSuite",
     "WireSuite",
+    "WorkspaceSuite",
     "call",
     "overrides",
     "say",

@@ -37,6 +37,7 @@ _SUITES = (
     "strategy",
     "toolset",
     "transport",
+    "workspace",
 )
 pytest.register_assert_rewrite(*(f"massgen_testkit.{name}" for name in _SUITES))
 

@@ -1,0 +1,1 @@
+"""Keeps what is in agents' folders, and brings it back."""
