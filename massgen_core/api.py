@@ -194,13 +194,16 @@ from massgen_core.specs import (
     TransportSpec,
     WorkspaceSpec,
 )
+from massgen_core.syscalls import FILTER_ARCHITECTURES, SOCKET_FAMILIES, call_filter
 from massgen_core.terminal import clean, clean_line
 
 __all__ = [
     "API_VERSION",
+    "FILTER_ARCHITECTURES",
     "GROUP",
     "KINDS",
     "LEVELS",
+    "SOCKET_FAMILIES",
     "AgentLeft",
     "AgentState",
     "AgentStateChanged",
@@ -386,6 +389,7 @@ __all__ = [
     "WritableStore",
     "address_refusal",
     "base_name",
+    "call_filter",
     "canonical_request",
     "check_address",
     "check_headers",

@@ -93,7 +93,7 @@ async def test_no_walls_at_all_is_told(sandbox: Open, context: PlainContext) -> 
 async def test_walls_that_do_not_stand_are_found(sandbox: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """What bubblewrap puts up is looked at from within: with a filter that lets everything through, it is not used."""
     everything = (0x06, 0, 0, 0x7FFF0000)
-    monkeypatch.setattr(bubblewrap.seccomp, "program", lambda *_, **__: __import__("struct").pack("<HBBI", *everything))
+    monkeypatch.setattr(bubblewrap, "call_filter", lambda *_, **__: __import__("struct").pack("<HBBI", *everything))
     monkeypatch.setattr(bubblewrap, "_options", lambda _: " ".join(bubblewrap.NEEDED))  # an older one, without --disable-userns
     monkeypatch.setattr(executor, "_verified", set())
     with pytest.raises(ExecutorUnavailable, match="namespaces cannot be made in it"):

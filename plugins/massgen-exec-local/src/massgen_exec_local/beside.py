@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from massgen_exec_local import seccomp
+from massgen_core.api import FILTER_ARCHITECTURES, SOCKET_FAMILIES, call_filter
 from massgen_exec_local.bubblewrap import SETTINGS, SYSTEM, interpreter
 from massgen_exec_local.cell import Vector
 from massgen_exec_local.inside import landlock
@@ -26,7 +26,7 @@ WHOLE = 6  # before it, signals and sockets without a file reach other processes
 
 def missing() -> str:
     """Return why Landlock cannot be used; empty where it can."""
-    if not seccomp.machine():
+    if os.uname().machine not in FILTER_ARCHITECTURES:
         return f"no filter of system calls for {os.uname().machine}"
     found = landlock.version()
     if found < INTERFACE:
@@ -52,7 +52,7 @@ def walls(*, read: Sequence[str], write: Sequence[str], network: bool) -> Mappin
     return {
         "read": ["/usr", *SYSTEM, base, *settings, *read],
         "write": [*(f"/dev/{name}" for name in ("full", "null", "random", "urandom", "zero")), *write],
-        "filter": seccomp.program(seccomp.FAMILIES if network else (), changes=False),
+        "filter": call_filter(SOCKET_FAMILIES if network else (), changes=False),
     }
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import attrs
 
-from massgen_core.api import ExecutorUnavailable
-from massgen_exec_local import seccomp
+from massgen_core.api import FILTER_ARCHITECTURES, ExecutorUnavailable, call_filter
 from massgen_exec_local.cell import Vector
 from massgen_exec_local.leftovers import own_name
 
@@ -59,7 +58,7 @@ def missing() -> str:
     program = shutil.which("bwrap")
     if program is None:
         return "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
-    if not seccomp.machine():
+    if os.uname().machine not in FILTER_ARCHITECTURES:
         return f"no filter of system calls for {os.uname().machine}"
     lacking = [option for option in NEEDED if option not in _options(program)]
     return f"this bubblewrap is too old: it has no {', '.join(lacking)}" if lacking else ""
@@ -118,7 +117,7 @@ class Bubblewrap:
     def _made(self, control: int, network: bool, disk: int, user: int, group: int) -> tuple[list[str], list[int]]:
         program, base = interpreter()
         people = f"root:x:0:0:root:/root:/bin/sh\nagent:x:{user}:{group}:agent:{HOME}:/bin/sh\n" if user else f"root:x:0:0:root:{HOME}:/bin/sh\n"
-        data = [_readable(text) for text in (seccomp.program(), people.encode(), f"agent:x:{group}:\n".encode())]
+        data = [_readable(text) for text in (call_filter(), people.encode(), f"agent:x:{group}:\n".encode())]
         argv = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--unshare-user", *(["--share-net"] if network else [])]
         argv += ["--disable-userns"] if "--disable-userns" in _options(argv[0]) else []
         argv += ["--uid", str(user), "--gid", str(group), "--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "sandbox"]

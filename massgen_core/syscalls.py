@@ -1,13 +1,13 @@
-"""A filter of system calls as a program for the kernel's packet filter: what is listed fails, all else passes."""
+"""A filter of system calls for executors, as a program for the kernel's packet filter: what is listed fails, all else passes."""
 
 from __future__ import annotations
 
 import errno
-import platform
+import os
 import struct
 from collections.abc import Sequence
 
-__all__ = ["FAMILIES", "machine", "program"]
+__all__ = ["FILTER_ARCHITECTURES", "SOCKET_FAMILIES", "call_filter"]
 
 # Name: number on x86_64, on aarch64; None where it does not exist. What has let programs out of sandboxes, or serves administrators only.
 CALLS: dict[str, tuple[int | None, int | None]] = {
@@ -87,17 +87,13 @@ CHANGES: dict[str, tuple[int | None, int | None]] = {
 UTIMENSAT = (280, 88)
 CLONE, CLONE3, SOCKET = (56, 220), (435, 435), (41, 198)
 _NEW_NAMESPACES = 0x7E020000
-FAMILIES = (1, 2, 10, 16)  # UNIX, IPv4, IPv6, netlink
-_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+SOCKET_FAMILIES: tuple[int, ...] = (1, 2, 10, 16)  # UNIX, IPv4, IPv6, netlink: what policies for networks know
+FILTER_ARCHITECTURES: tuple[str, ...] = ("x86_64", "aarch64")
+_AUDIT = (0xC000003E, 0xC00000B7)
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
-
-
-def machine() -> str:
-    """Return this machine's architecture where a filter can be made for it, else nothing."""
-    return platform.machine() if platform.machine() in _ARCHITECTURES else ""
 
 
 def _fail(number: int) -> int:
@@ -108,16 +104,21 @@ def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("<HBBI", code, yes, no, value)
 
 
-def program(families: Sequence[int] = FAMILIES, *, changes: bool = True, architecture: str = "") -> bytes:
-    """Return the filter, eight bytes an instruction.
+def call_filter(families: Sequence[int] = SOCKET_FAMILIES, *, changes: bool = True, architecture: str = "") -> bytes:
+    """Return a filter, eight bytes an instruction, that refuses what has let programs out of sandboxes or serves administrators only.
+
+    New namespaces fail, and so do sockets of families that are not named. Calls by the numbers of another architecture end the program.
 
     Args:
         families: The kinds of sockets that may be made; none at all where it is empty.
         changes: Modes, owners, attributes and times of files may be changed.
-        architecture: As `platform.machine` names it; empty: this machine's.
+        architecture: One of `FILTER_ARCHITECTURES`; empty: this machine's.
+
+    Raises:
+        ValueError: There is no filter for the architecture.
     """
-    index, audit = _ARCHITECTURES[architecture or platform.machine()]
-    steps = [_step(_LOAD, _ARCHITECTURE), _step(_EQUAL, audit, 1, 0), _step(_RETURN, _KILL), _step(_LOAD, _NUMBER)]
+    index = FILTER_ARCHITECTURES.index(architecture or os.uname().machine)
+    steps = [_step(_LOAD, _ARCHITECTURE), _step(_EQUAL, _AUDIT[index], 1, 0), _step(_RETURN, _KILL), _step(_LOAD, _NUMBER)]
     if index == 0:  # calls of the x32 ABI have numbers of their own
         steps += [_step(_AT_LEAST, 0x40000000, 0, 1), _step(_RETURN, _fail(errno.EPERM))]
     for numbers in (*CALLS.values(), *(() if changes else CHANGES.values())):
