@@ -151,7 +151,9 @@ class Menus:
         choices = []
         for name, said in shown.items():
             title = f"{clip(name, column)}{' ' * (column - get_cwidth(clip(name, column)))}  {clean_line(said, 200)}".rstrip()
-            choices.append(questionary.Choice(clip(title, max(8, self._width - 7)), value=name, checked=question.is_many and name in chosen))
+            line = _Named(clip(title, max(8, self._width - 7)))
+            line.name = name
+            choices.append(questionary.Choice(line, value=name, checked=question.is_many and name in chosen))
         hint = f"{place}  space picks" if question.is_many else place
         common: dict[str, Any] = {"qmark": self._mark, "style": _STYLE, "instruction": hint or " ", "pointer": self._pointer}
         common |= {"use_jk_keys": False, "use_search_filter": True}
@@ -161,7 +163,12 @@ class Menus:
         else:
             made = questionary.select(self._wrapped(question.text, hint), choices, default=first, **common)
         controls = (window.content for window in made.application.layout.find_all_windows())
-        return made, next(control for control in controls if isinstance(control, InquirerControl))
+        control = next(control for control in controls if isinstance(control, InquirerControl))
+        # What is searched stands above the choices, not at the foot of the terminal.
+        control.get_search_string_tokens = lambda: None  # type: ignore[method-assign]
+        choices_text: Any = control.text
+        control.text = lambda: [*_searched(control), *choices_text()]
+        return made, control
 
     def _bind(self, bindings: Any, control: InquirerControl | None, proposal: str = "", *, is_many: bool = False) -> None:
         """Add the keys that every question has."""
@@ -178,9 +185,12 @@ class Menus:
             on("tab", lambda event: event.current_buffer.insert_text(proposal), empty)
             return
         # These a menu would pass over: the end of the input, and Ctrl-C that comes as a signal.
+        first = control.pointed_at
+        on("backspace", partial(_unfind, control, first))
         on("c-d", lambda event: event.app.exit(exception=EOFError))
         on("<sigint>", lambda event: event.app.exit(exception=KeyboardInterrupt))
-        on("enter", partial(_choose_many if is_many else _choose_one, control))
+        for enter in ("enter", "c-j"):  # what is typed ahead of a question comes with the line's end that files have
+            on(enter, partial(_choose_many if is_many else _choose_one, control))
         if is_many:
             on("space", partial(_pick, control))
 
@@ -210,10 +220,29 @@ def _leave(move: Move, event: KeyPressEvent) -> None:
     event.app.exit(result=move)
 
 
+class _Named(str):
+    """A line of a menu, in which only its name is searched."""
+
+    name: str
+
+    def lower(self) -> str:
+        return self.name.lower()
+
+
+def _searched(control: InquirerControl) -> list[tuple[str, str]]:
+    return [("class:search_success", f"   /{control.search_filter}\n")] if control.search_filter else []
+
+
+def _unfind(control: InquirerControl, first: int, event: KeyPressEvent) -> None:
+    """Take back the last letter of what is searched; without any, the first proposal is pointed at again."""
+    control.remove_search_character()
+    control.pointed_at = 0 if control.search_filter else first
+
+
 def _pointed(control: InquirerControl) -> questionary.Choice | None:
     """Return the choice that is meant, and forget what was typed to find it; None where nothing is called so."""
     typed = control.search_filter
-    if typed and not any(typed.lower() in str(one.title).lower() for one in control.choices):
+    if typed and not any(typed.lower() in str(one.value).lower() for one in control.choices):
         return None
     found: questionary.Choice = next((one for one in control.filtered_choices if one.value == typed), None) or control.get_pointed_at()
     control.search_filter = None

@@ -320,7 +320,7 @@ def _shown(value: Any) -> str:
 
 def _whole(least: int, most: int) -> Callable[[str], str]:
     def check(answer: str) -> str:
-        is_fine = answer.isascii() and answer.isdigit() and len(answer) < 9 and least <= int(answer) <= most
+        is_fine = answer.isascii() and answer.isdigit() and len(answer) < 9 and str(int(answer)) == answer and least <= int(answer) <= most
         return "" if is_fine else f"a whole number from {least} to {most} is needed"
 
     return check
