@@ -72,7 +72,38 @@ def test_servers_become_a_toolset() -> None:
 
     placed = {"name": "files", "command": "npx", "args": ["files", "{workspace}"]}
     assert agent["toolsets"] == [{"type": "mcp", "mcp_servers": [placed], "exclude_tools": ["mcp__files__delete"]}]
-    assert backend(type="claude_code", cwd="here", mcp_servers=[server])["toolsets"][0]["mcp_servers"][0]["args"] == ["files", "here"]
+    assert backend(type="claude_code", cwd="here", mcp_servers=[server])["toolsets"][0]["mcp_servers"][0]["args"] == ["files", "{workspace}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("w", ".massgen/workspaces/w"), ("./w", ".massgen/workspaces/w"), (".massgen/x", ".massgen/x"), ("/srv/w", "/srv/w"), ("~/w", "~/w")],
+)
+def test_working_folders_are_where_they_were(old: str, new: str) -> None:
+    """Relative ones lay in a folder of MassGen's own."""
+    assert backend(type="gemini", cwd=old)["workspace"] == new
+    assert backend(type="claude_code", cwd=old) == {"name": "al", "backend": {"type": "claude-code"}, "workspace": new}
+
+
+def test_context_paths_are_taken_over() -> None:
+    """Those of all agents and those of one; what was protected in them makes the whole of it read-only."""
+    one, two = {"path": "a", "permission": "write"}, {"path": "b", "permission": "write", "protected_paths": ["c"]}
+    old = {"agent": {"id": "a", "backend": {"type": "gemini", "context_paths": [{"path": "d"}]}}, "orchestrator": {"context_paths": [one, two]}}
+    made = migrate(old)
+
+    assert made["context_paths"] == [one, {"path": "b", "permission": "read"}]
+    assert made["agents"][0]["context_paths"] == [{"path": "d"}]
+    assert warned(old) == ["orchestrator.context_paths[0]", "orchestrator.context_paths[1].protected_paths"]
+
+
+@pytest.mark.parametrize(("path", "is_apart"), [(".", True), (".massgen", True), ("./.massgen/workspaces/w/", True), ("src", False), ("/srv", False)])
+def test_a_folder_that_others_may_write_to_is_nobodys_working_folder(path: str, is_apart: bool) -> None:
+    """The agent works in one of the run's own then, and a note stands where the folder stood."""
+    agents = [{"id": "a", "backend": {"type": "gemini", "cwd": "w"}}, {"id": "b", "backend": {"type": "gemini"}}]
+    old = {"agents": agents, "orchestrator": {"context_paths": [{"path": path, "permission": "write"}]}}
+
+    assert ("workspace" not in migrate(old)["agents"][0]) is is_apart
+    assert ("agents[0].backend.cwd" in warned(old)) is is_apart
 
 
 def test_tools_of_claude_code_stay_with_it() -> None:
@@ -133,7 +164,7 @@ def test_all_refusals_come_at_once() -> None:
                 {"id": "c", "backend": {"type": "openai", "custom_tools": [{"path": "x.py"}], "hooks": {"PreToolUse": []}, "temprature": 1}},
                 {"id": "d"},
             ],
-            "orchestrator": {"context_paths": [{"path": "."}]},
+            "orchestrator": {"context_paths": [{"path": ".", "permission": "append"}]},
             "num_agents": 3,
         }
     )
@@ -145,7 +176,7 @@ def test_all_refusals_come_at_once() -> None:
         "agents[2].backend.temprature",
         "agents[2].backend.custom_tools[0]",
         "agents[3]",
-        "orchestrator.context_paths",
+        "orchestrator.context_paths[0]",
         "num_agents",
     ]
     assert "did you mean 'gemini'" in found[1][1]

@@ -222,11 +222,11 @@ def test_a_mistake_in_an_included_file_is_shown_there(found: Callable[..., tuple
 
 def test_an_old_file_is_checked_as_it_is(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
     """What is refused and what is left out stand at their places in the old file."""
-    code, findings = found("agents:\n  - id: a\n    backend: {type: gemini, cwd: w, custom_tools: [x]}\n")
+    code, findings = found("agents:\n  - id: a\n    backend: {type: gemini, enable_rate_limit: true, custom_tools: [x]}\n")
 
     assert code == 2
     assert [(one["severity"], one["line"], one["path"]) for one in findings] == [
-        ("warning", 3, "agents[0].backend.cwd"),
+        ("warning", 3, "agents[0].backend.enable_rate_limit"),
         ("error", 3, "agents[0].backend.custom_tools[0]"),
     ]
 

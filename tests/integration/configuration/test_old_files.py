@@ -25,9 +25,11 @@ VARIABLES = {
     **dict.fromkeys(("BRAVE_API_KEY", "DISCORD_BOT_TOKEN", "DISCORD_TOKEN"), "kept-out"),
     "AZURE_OPENAI_ENDPOINT": "https://example.openai.azure.com",
 }
-ACCEPTED = 167
+ACCEPTED = 178
 # How many files each reason costs; a file may have several.
-REFUSED = {"paths": 11, "framework": 7, "media": 5}
+REFUSED = {"framework": 7, "media": 5}
+# What they name beside themselves.
+NAMED = ("v0.0.21-example/index.html", "v0.0.21-example/styles.css", "v0.0.26-example/notes.txt", "v0.1.3-example/Sherlock_Holmes.mp3")
 
 pytestmark = pytest.mark.skipif(not FILES, reason="the folder of real configurations (../shared/data/configs) is not here")
 
@@ -39,7 +41,11 @@ def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MASSGEN_CONFIG", raising=False)
     monkeypatch.setenv("MASSGEN_RUNS", str(tmp_path / "runs"))
-    monkeypatch.chdir(tmp_path)
+    for name in NAMED:
+        path = tmp_path / "here" / "massgen" / "configs" / "resources" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path / "here")
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +123,8 @@ def honoured(loaded: Loaded, old: dict[str, Any]) -> None:
     if len(agents) > 1:
         for key, option in (("voting_sensitivity", "voting_sensitivity"), ("max_new_answers_per_agent", "max_answers_per_agent")):
             assert config.strategy.options.get(option) == orchestrator.get(key)
+    granted = [str(Path.cwd() / one["path"]) for one in orchestrator.get("context_paths") or ()]
+    assert [one.path for one in config.context_paths] == granted
     if (orchestrator.get("coordination") or {}).get("enable_planning_mode"):
         assert config.permissions.ask == ("mcp__*",)
 
@@ -146,10 +154,14 @@ def test_hosted_tools_and_folders_of_claude_code_are_kept(plugins: Plugins, path
         if agent.backend.type in ("openai", "gemini", "anthropic"):
             switches = {key: value for key, value in backend.items() if key.startswith("enable_") and "command" not in key and value}
             assert {key: options.get(key) for key in switches} == switches
-        for key in {"openai": ("reasoning", "text", "upload_files"), "claude-code": ("cwd", "permission_mode")}.get(agent.backend.type, ()):
+        for key in {"openai": ("reasoning", "text", "upload_files"), "claude-code": ("permission_mode",)}.get(agent.backend.type, ()):
             assert options.get(key) == backend.get(key)
         if "base_url" in backend:
             assert options["base_url"] == backend["base_url"]
+        if agent.workspace:
+            assert agent.workspace == str(Path.cwd() / ".massgen" / "workspaces" / backend["cwd"])
+        else:
+            assert not backend.get("cwd") or any(one.path == str(Path.cwd()) for one in loaded.config.context_paths)
 
 
 def test_how_many_files_run(plugins: Plugins) -> None:

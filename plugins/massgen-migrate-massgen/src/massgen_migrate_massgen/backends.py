@@ -66,7 +66,8 @@ OPTIONS: Rules = {
     "enable_multimodal_tools": refuse("media"),
     "multimodal_config": DROP,
     "upload_files": hand("uploads"),
-    "cwd": warn("no plugin gives this agent tools for files yet; it answers in text, and the folder is not used"),
+    "cwd": hand("cwd"),
+    "context_paths": hand("agent_paths"),
     # Tools; servers and the lists of their tools are read together.
     **dict.fromkeys(("mcp_servers", "allowed_tools", "exclude_tools", "custom_tools"), DROP),
     "auto_discover_custom_tools": warn("Python functions of MassGen 0.1 are not looked for"),
@@ -139,7 +140,7 @@ _GEMINI: Rules = {
     "safety_settings": warn("write `safety` of the backend gemini"),
 }
 _CLAUDE: Rules = {
-    **dict.fromkeys(("cwd", "disallowed_tools", "permission_mode", "max_thinking_tokens", "max_turns", "add_dirs", "env"), KEEP),
+    **dict.fromkeys(("disallowed_tools", "permission_mode", "max_thinking_tokens", "max_turns", "add_dirs", "env"), KEEP),
     **dict.fromkeys(("system_prompt", "append_system_prompt", "cli_path", "fallback_model", "setting_sources"), KEEP),
     "enable_web_search": DROP,  # WebSearch is among its own tools
     "enable_code_execution": DROP,  # and so is Bash

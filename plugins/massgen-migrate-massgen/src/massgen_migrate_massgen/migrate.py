@@ -10,6 +10,7 @@ from typing import Any
 from massgen_core.api import ConfigProblem, ConfigProblems
 from massgen_migrate_massgen.backends import FRAMEWORKS, MODELS, OPTIONS, PROGRAMS, TARGETS
 from massgen_migrate_massgen.commands import TOOLS
+from massgen_migrate_massgen.folders import apart
 from massgen_migrate_massgen.options import Options
 from massgen_migrate_massgen.rules import REASONS, extra
 from massgen_migrate_massgen.sections import AGENT, COORDINATION, ORCHESTRATOR, TIMEOUTS, TOP, UI
@@ -63,6 +64,7 @@ class _Reader(Options):
             made["strategy"] = {"type": "single"}
         elif "strategy" in made:
             made["strategy"] = {"type": "consensus", **made["strategy"]}
+        apart(made, self.places, self)
         if "permissions" in made and any("permissions" in agent for agent in agents or () if isinstance(agent, dict)):
             made["permissions"] = {"ask": [*made["permissions"]["ask"], *TOOLS]}  # commands were kept back while agents planned, too
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from massgen_migrate_massgen.backends import ADDRESSES
 from massgen_migrate_massgen.commands import TOOLS, toolset_of_commands
+from massgen_migrate_massgen.folders import context_paths, workspace
 from massgen_migrate_massgen.functions import toolset_of_functions
 from massgen_migrate_massgen.rules import REASONS
 from massgen_migrate_massgen.walk import Walk, is_on
@@ -92,6 +93,17 @@ class Options(Walk):
                     self.wrong(REASONS["media"], f"{path}[{index}].{key}")
                     found = True
         return found
+
+    def on_cwd(self, value: Any, path: str, made: dict[str, Any]) -> None:
+        folder = workspace(value, path, self)
+        if folder:
+            self.places[folder] = path
+            self.put(made, ("workspace",), folder, path)
+
+    def on_paths(self, value: Any, path: str, made: dict[str, Any]) -> None:
+        made["context_paths"] = context_paths(value, path, self)
+
+    on_agent_paths = on_paths
 
     def on_grok_body(self, value: Any, path: str, made: dict[str, Any]) -> None:
         if isinstance(value, Mapping) and value.get("search_parameters"):

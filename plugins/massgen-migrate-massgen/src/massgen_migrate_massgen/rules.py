@@ -34,7 +34,6 @@ REASONS: Mapping[str, str] = {
     "program": "no plugin drives this program",
     "media": "no plugin hears or makes audio or video",
     "code": "functions that are called around tool calls are middleware plugins today; without them calls would go unwatched",
-    "paths": "no plugin shares folders of this machine with agents",
     "uploads": "only the OpenAI backend takes files with the question",
     "rules": "these rules have another grammar; write `permissions` with allow, ask and deny of today's format",
     "parts": "no strategy divides a question into parts",

@@ -26,9 +26,7 @@ def toolset(backend: Mapping[str, Any], *, has_own_tools: bool) -> dict[str, Any
     servers = backend.get("mcp_servers")
     if not servers:
         return None
-    folder = backend.get("cwd")
-    placed_servers = placed(servers, folder if isinstance(folder, str) and folder else "{workspace}")
-    made: dict[str, Any] = {"type": "mcp", "mcp_servers": eased(placed_servers)}
+    made: dict[str, Any] = {"type": "mcp", "mcp_servers": eased(placed(servers, "{workspace}"))}
     for key in ("allowed_tools", "exclude_tools"):
         names = backend.get(key)
         if has_own_tools and isinstance(names, list):

@@ -32,6 +32,7 @@ class Walk:
     def __init__(self, warn: Callable[[ConfigProblem], None]) -> None:
         self.warn = warn
         self.problems: list[ConfigProblem] = []
+        self.places: dict[str, str] = {}  # of working folders
 
     def wrong(self, message: str, path: str, *, near: str = "") -> None:
         """Refuse the value at a path."""
