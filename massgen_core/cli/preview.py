@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from massgen_core.config.load import Loaded, load
-from massgen_core.errors import ConfigUntrusted
+from massgen_core.errors import ConfigUntrusted, PluginBroken
 from massgen_core.specs import StrategySpec
 
 if TYPE_CHECKING:
@@ -92,7 +92,11 @@ def calls(loaded: Loaded) -> dict[str, int | None]:
         from massgen_core.config.structure import plugin_options  # noqa: PLC0415 - for strategies that know
 
         config = plugin_options(loaded.plugins, "strategy", options, path="strategy")
-        usual, most = loaded.plugins.resolve(spec.calls, kind="strategy", name=name)(config, len(loaded.config.agents))
+        count = loaded.plugins.resolve(spec.calls, kind="strategy", name=name)
+        try:
+            usual, most = count(config, len(loaded.config.agents))
+        except Exception as error:  # whatever a plugin does
+            raise PluginBroken(f"strategy {name!r} could not count its calls: {type(error).__name__}: {error}", kind="strategy", name=name) from error
     limit = loaded.config.limits.calls
     if limit is not None:
         usual, most = None if usual is None else min(usual, limit), limit if most is None else min(most, limit)

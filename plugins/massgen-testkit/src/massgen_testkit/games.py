@@ -37,7 +37,7 @@ class Game:
         return {name: script.mark for name, script in self.scripts.items()}
 
 
-def _wild() -> st.SearchStrategy[Move]:
+def _wild(*, works: bool) -> st.SearchStrategy[Move]:
     name = st.sampled_from(["new_answer", "vote", "choose", "no_such_tool"])
     call = st.tuples(name, st.sampled_from(_GARBAGE))
     return st.one_of(
@@ -46,7 +46,7 @@ def _wild() -> st.SearchStrategy[Move]:
         st.builds(Say, st.sampled_from(["", " ", "I think so.", "[ma.] said plainly"])),
         st.builds(Call, st.lists(call, min_size=1, max_size=3).map(tuple), st.sampled_from(["", "beside"])),
         st.just(Call((("vote", '{"agent": "agent1", "reason": "both"}'), ("new_answer", '{"content": "both"}')))),
-        st.just(Work()),
+        st.just(Work() if works else Hang()),
         st.builds(Break, partial=st.sampled_from(["", "half an answer"])),
         st.just(Hang()),
     )
@@ -59,7 +59,13 @@ def tame() -> st.SearchStrategy[Move]:
 
 @st.composite
 def games(
-    draw: st.DrawFn, *, least: int = 1, most: int = 5, moves: Mapping[str, st.SearchStrategy[Move]] | None = None, repeats: bool = True
+    draw: st.DrawFn,
+    *,
+    least: int = 1,
+    most: int = 5,
+    moves: Mapping[str, st.SearchStrategy[Move]] | None = None,
+    repeats: bool = True,
+    works: bool = True,
 ) -> Game:
     """Draw a game.
 
@@ -68,9 +74,10 @@ def games(
         most: At most so many, up to five.
         moves: What agents may do, by purpose; they behave well in turns of other purposes. None: anything, anywhere.
         repeats: Agents may do so forever.
+        works: They may call tools of their own.
     """
     if moves is None:
-        moves = dict.fromkeys(("answer", "vote", "judge", "present"), _wild())
+        moves = dict.fromkeys(("answer", "vote", "judge", "present"), _wild(works=works))
     count = draw(st.integers(least, most))
     scripts = {
         name: Script(

@@ -212,6 +212,22 @@ class StrategySuite(PluginSuite):
 
         self.law(check, games(moves={}))
 
+    def test_no_run_has_more_calls_than_are_foretold(self) -> None:
+        """The spec's `calls`, where there is one, bounds whatever agents do without tools of their own; who does as asked needs the usual number."""
+        if not getattr(self.spec, "calls", ""):
+            return
+        strategy, config = self.make(), self.config({})
+        count = self.plugins.resolve(self.spec.calls, kind=self.kind, name=self.name)
+
+        def check(game: Game) -> None:
+            usual, most = count(config, len(game.scripts))
+            assert usual <= most
+            calls = game.panel(strategy).play().calls
+            assert calls <= most, f"{calls} calls of {len(game.scripts)} agents"
+            assert calls <= usual or any(move for script in game.scripts.values() for move in script.moves.values())
+
+        self.law(check, games(works=False))
+
     def test_early_stop_never_changes_the_winner(self) -> None:
         """Who wins by votes that are cut short would have won by all of them."""
         self.need("early stop")
