@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load_asking"]
 
+_ONCE: list[str] = []  # what was trusted for once holds for the whole conversation
+
 
 def load_asking(app: ConsoleApp, *, is_trusted: bool, **options: Any) -> Loaded:
     """Load a configuration; a project's file that is not trusted is put to the person at the terminal.
@@ -30,7 +32,7 @@ def load_asking(app: ConsoleApp, *, is_trusted: bool, **options: Any) -> Loaded:
     from massgen_core.config.load import load  # noqa: PLC0415 - it is what takes long
 
     try:
-        return load(app.plugins, is_trusted=is_trusted, **options)
+        return load(app.plugins, is_trusted=is_trusted or (_ONCE[-1] if _ONCE else False), **options)
     except ConfigUntrusted as error:
         if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
             raise
@@ -40,6 +42,7 @@ def load_asking(app: ConsoleApp, *, is_trusted: bool, **options: Any) -> Loaded:
             raise ConfigUntrusted("it is not trusted, so nothing was started", source=error.source, file=error.file, digest=error.digest) from None
         if answer == "always":
             _remember(app, error)
+        _ONCE.append(error.digest)
         # What is loaded now is what was asked about; a file that changed meanwhile is refused.
         return load(app.plugins, is_trusted=error.digest, **options)
 

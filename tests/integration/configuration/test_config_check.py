@@ -193,7 +193,8 @@ def test_what_is_referred_to_must_be_there(found: Callable[..., tuple[int, list[
     (tmp_path / "tools.py").write_text("import os\n\ndef price_of(city: str): ...\n\nos.abort()\n")
     functions = "[{path: tools.py, function: price_off}, {path: tools.py, function: price_of}, {path: gone.py, function: f}]"
     agent = "  - backend: {type: chat, preset: groq, key: 'env:NOT_SET_ANYWHERE'}"
-    text = f"version: 1\nagents:\n{agent}\ntoolsets:\n  - type: python\n    functions: {functions}\n"
+    rules = "permissions: {allow: [price_of, prise_of, 'price*']}"
+    text = f"version: 1\nagents:\n{agent}\ntoolsets:\n  - type: python\n    functions: {functions}\n{rules}\n"
     code, findings = found(text)
 
     assert code == 0
@@ -201,6 +202,7 @@ def test_what_is_referred_to_must_be_there(found: Callable[..., tuple[int, list[
         ("reference", 3, "agents[0].backend.key", ""),
         ("reference", 6, "toolsets[0].functions[0].function", "price_of"),
         ("reference", 6, "toolsets[0].functions[2].path", ""),
+        ("reference", 7, "permissions.allow[1]", "price_of"),
     ]
 
 

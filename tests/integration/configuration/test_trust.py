@@ -14,24 +14,37 @@ from typing import Any
 
 import pytest
 
+from massgen_mcp_client.commands.found import find
+
 MAIN = "import sys; from massgen_core.cli import main; sys.exit(main(sys.argv[1:]))"
 RUN = ("run", "What?", "--quiet")
 
 
+CODE = "import pathlib; pathlib.Path('started').touch()"
+SERVER = {"command": sys.executable, "args": ["-c", CODE], "security": {"level": "permissive"}}
+
+
+def document(*toolsets: Any) -> dict[str, Any]:
+    return {"version": 1, "agents": [{"name": "one", "backend": "scripted"}], "strategy": "single", "toolsets": list(toolsets)}
+
+
 @pytest.fixture
 def project(massgen_project: Callable[..., Any]) -> Any:
+    """A repository whose functions leave a mark where they are loaded."""
+    toolset = {"type": "python", "functions": [{"path": "f.py", "function": "f"}]}
+    code = "import pathlib\n\npathlib.Path(__file__).with_name('started').touch()\n\ndef f(): ...\n"
+    return massgen_project({"massgen.yaml": document(toolset), "f.py": code})
+
+
+@pytest.fixture
+def served(massgen_project: Callable[..., Any]) -> Any:
     """A repository whose server leaves a mark where it is started."""
-    code = "import pathlib; pathlib.Path('started').touch()"
-    server = {"command": sys.executable, "args": ["-c", code], "cwd": ".", "security": {"level": "permissive"}, "retry": {"attempts": 1}}
-    agents = [{"name": "one", "backend": "scripted"}]
-    return massgen_project(
-        {"massgen.yaml": {"version": 1, "agents": agents, "strategy": "single", "toolsets": [{"type": "mcp", "servers": {"s": server}}]}}
-    )
+    return massgen_project({"massgen.yaml": document({"type": "mcp", "servers": {"s": SERVER}})})
 
 
-def test_nothing_is_started_where_nobody_can_be_asked(project: Any) -> None:
+def test_nothing_is_started_where_nobody_can_be_asked(served: Any) -> None:
     """The exit code is that of a configuration that makes no sense, and the message has the command that trusts it."""
-    result = project.run(*RUN)
+    project, result = served, served.run(*RUN)
 
     assert result.exit_code == 2
     assert not (project.folder / "started").exists()
@@ -44,7 +57,7 @@ def test_trust_is_given_once_and_taken_back(project: Any) -> None:
     """A run then starts what the file names; a change of the file, and taking it back, end that."""
     assert project.run("config", "trust", "--list").check().stdout == ""
     said = project.run("config", "trust").check().stderr
-    assert "starts " in said
+    assert "runs the function f of f.py" in said
     assert project.run("config", "trust", "--list").stdout.strip() == str((project.folder / "massgen.yaml").resolve())
     assert "trusted as it is" in project.run("config", "trust", "massgen.yaml").check().stderr
     assert project.run(*RUN).check().stdout.strip() == "Scripted answer of one to: What?"
@@ -67,24 +80,34 @@ def test_trust_is_given_once_and_taken_back(project: Any) -> None:
 def test_a_named_file_needs_no_trust(project: Any) -> None:
     """Whoever writes `--config massgen.yaml` has chosen it."""
     project.run(*RUN, "--config", "massgen.yaml").check()
-    (project.folder / "started").unlink()
-    project.run("mcp", "tools", "s", "--config", "massgen.yaml")
-    assert (project.folder / "started").exists()
 
 
 @pytest.mark.parametrize("command", [("mcp", "tools", "s"), ("mcp", "call", "s", "x"), ("mcp", "doctor", "s"), ("mcp", "list")])
-def test_no_other_command_starts_it(project: Any, command: tuple[str, ...]) -> None:
+def test_no_other_command_starts_it(served: Any, command: tuple[str, ...]) -> None:
     """Commands that look at servers say why they do not."""
-    result = project.run(*command)
+    result = served.run(*command)
 
-    assert not (project.folder / "started").exists()
+    assert not (served.folder / "started").exists()
     assert "is not trusted" in result.stdout + result.stderr
+
+
+def test_a_named_file_of_servers_is_asked_about_no_more(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by itself its servers are not started; named, they are."""
+    monkeypatch.chdir(served.folder)
+    variables = served.variables()
+
+    (found,) = find(None, variables)
+    (named,) = find(Path("massgen.yaml"), variables)
+
+    assert ("is not trusted" in found.problem, found.config) == (True, None)
+    assert (named.problem, named.config is not None) == ("", True)
 
 
 def test_reading_commands_need_no_trust(project: Any) -> None:
     """They start nothing; to know what to trust one must be able to look."""
     project.run("config", "check").check()
-    assert "-c" in project.run("config", "show").check().stdout
+    assert "f.py" in project.run("config", "show").check().stdout
+    assert not (project.folder / "started").exists()
 
 
 def at_terminal(project: Any, typed: str) -> tuple[int, str]:
@@ -113,6 +136,7 @@ def at_terminal(project: Any, typed: str) -> tuple[int, str]:
         os.close(terminal)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("typed", "code", "starts", "again"),
     [("\n", 2, False, 2), ("\x04", 2, False, 2), ("o\n", 0, True, 2), ("a\n", 0, True, 0)],
@@ -121,9 +145,17 @@ def test_a_person_is_asked_at_the_terminal(project: Any, typed: str, code: int, 
     """Only a clear yes counts: for this run, or until the file changes."""
     found, seen = at_terminal(project, typed)
 
-    assert "starts " in seen
+    assert "runs the function f of f.py" in seen
     assert (found, (project.folder / "started").exists()) == (code, starts)
     assert project.run(*RUN).exit_code == again
+
+
+def test_a_backend_that_acts_by_itself_is_asked_for(massgen_project: Callable[..., Any]) -> None:
+    """Its name alone would start a program."""
+    result = massgen_project({"massgen.yaml": {"version": 1, "agents": [{"backend": "claude-code"}]}}).run(*RUN)
+
+    assert result.exit_code == 2
+    assert "starts claude-code, which runs programs and changes files" in result.stderr
 
 
 def test_text_of_the_file_commands_no_terminal(massgen_project: Callable[..., Any], tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ Effect: TypeAlias = tuple[Literal["error", "warning"], ConfigProblem]
 Path_: TypeAlias = tuple[str | int, ...]
 
 _VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 _BIGGEST = 2_000_000
 
 
@@ -28,9 +29,12 @@ def references(loaded: Loaded) -> Iterator[Effect]:
     """Yield what a run would look for in vain."""
     yield from _variables(loaded, loaded.document, ())
     yield from _abilities(loaded)
+    tools: list[str] = []
     for path, section in _toolsets(loaded.document):
         if section.get("type") == "python":
             yield from _functions(loaded, section, path)
+            tools += [one["name"] or one["function"] for one in section["functions"]]
+    yield from _tools(loaded, tools)
 
 
 def _problem(loaded: Loaded, message: str, path: Path_, near: str = "", allowed: tuple[str, ...] = ()) -> ConfigProblem:
@@ -89,6 +93,18 @@ def _functions(loaded: Loaded, section: Mapping[str, Any], path: Path_) -> Itera
             meant = f"; did you mean {near!r}?" if near else ""
             message = f"{one['path']} defines no function {one['function']!r}{meant} (it defines: {', '.join(names)})"
             yield "warning", _problem(loaded, message, (*at, "function"), near, names)
+
+
+def _tools(loaded: Loaded, tools: list[str]) -> Iterator[Effect]:
+    """Yield rules that name a tool which nobody has, where one has nearly that name; what other toolsets have is known when they are opened."""
+    sections: list[tuple[Path_, Any]] = [((), loaded.config), *((("agents", index), one) for index, one in enumerate(loaded.config.agents))]
+    for path, section in sections if tools else ():
+        for level in ("allow", "ask", "deny"):
+            for index, pattern in enumerate(getattr(section.permissions, level)):
+                near = (difflib.get_close_matches(pattern, tools, n=1, cutoff=0.8) or [""])[0]
+                if near and pattern not in tools and _WORD.fullmatch(pattern):
+                    message = f"no tool is named {pattern!r}; did you mean {near!r}?"
+                    yield "warning", _problem(loaded, message, (*path, "permissions", level, index), near, tuple(tools))
 
 
 def _defined(path: Path) -> tuple[str, ...] | None:
