@@ -38,7 +38,7 @@ FACTS = Facts(
     classifiers=(Installed(name="commands"),),
     presets={
         "closed": ("no other plugins", {"version": 1, "agents": [{"backend": "local"}], "plugins": {"allow": ["massgen-backend-local"]}}),
-        "small": ("one agent", {"version": 1, "agents": [{"backend": "local"}], "limits": {"seconds": 5}, "display": "plain"}),
+        "small": ("one agent", {"version": 1, "agents": [{"backend": "local"}], "limits": {"seconds": 5, "calls": 2000000}, "display": "plain"}),
     },
     limits=(AMOUNT, COUNT),
     keys=frozenset({"agents", "context_paths"}),
@@ -196,7 +196,7 @@ def test_a_preset_that_shuts_plugins_out_is_not_given_others() -> None:
 def test_a_preset_is_taken_as_it_is() -> None:
     """But for what is answered otherwise."""
     assert document(FACTS, {"preset": "small"}) == FACTS.presets["small"][1]
-    made = document(FACTS, {"preset": "small", "seconds": "none", "display": "auto"})
+    made = document(FACTS, {"preset": "small", "seconds": "none", "calls": "none", "display": "auto"})
 
     assert (made["limits"], made["display"]) == ({}, None)
 

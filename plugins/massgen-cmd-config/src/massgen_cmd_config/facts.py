@@ -158,9 +158,16 @@ def _options(plugins: Plugins, kind: str, name: str) -> Iterator[Option]:
             text=text if isinstance(text, str) else f"Which {row.path.replace('_', ' ')} for {name}?",
             help=row.help,
             type=kinds,
-            default=values.get(row.path, "") or (row.default.strip('"') if row.default != "null" else "none"),
+            default=values.get(row.path) or ("" if row.is_required else _answer(json.loads(row.default or "null"))),
             choices=tuple(kinds.removeprefix("one of ").split(", ")) if is_choice else ("true", "false") if kinds == "true or false" else (),
         )
+
+
+def _answer(value: Any) -> str:
+    """Return the answer that stands for a value; `none` for nothing."""
+    if isinstance(value, list):
+        return ", ".join(map(_answer, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else "none" if value in (None, "", {}) else str(value)
 
 
 def _told(plugins: Plugins, kind: str, name: str, spec: BackendSpec) -> Iterator[tuple[str, str]]:

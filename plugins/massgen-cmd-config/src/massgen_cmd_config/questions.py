@@ -97,7 +97,7 @@ def _start(facts: Facts, found: Answers) -> Iterator[Question]:
         yield Question(
             key="preset",
             text="Start from a preset?",
-            help="A preset is a whole configuration that an installed plugin brings. With one, only limits and the display are asked for.",
+            help="A preset is a whole configuration that a plugin brings. With one, only the strategy, limits and the display are asked for.",
             choices={NONE: "answer questions instead", **{name: said for name, (said, _) in facts.presets.items()}},
             default=NONE,
         )
@@ -150,7 +150,9 @@ def _options(facts: Facts, kind: str, plugin: Installed, found: Answers) -> Iter
         key = f"{kind}.{plugin.name}.{option.key}"
 
         def check(answer: str, option: Option = option, earlier: Mapping[str, Any] = dict(earlier)) -> str:
-            return _value_refusal(option, answer) or facts.refuses(kind, plugin.name, {**earlier, option.key: valued(option, answer)})
+            options = {**earlier, option.key: valued(option, answer)}
+            said = {key: value for key, value in options.items() if value is not None}
+            return _value_refusal(option, answer) or facts.refuses(kind, plugin.name, said)
 
         last = option is plugin.options[-1]
         # Options that belong together can only be judged together: with the last of them.
@@ -315,7 +317,7 @@ def _said(plugins: tuple[Installed, ...]) -> dict[str, str]:
 
 
 def _shown(value: Any) -> str:
-    return NONE if value is None else f"{value:g}"
+    return NONE if value is None else str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _whole(least: int, most: int) -> Callable[[str], str]:
