@@ -132,6 +132,8 @@ def test_what_is_too_much_is_said(text: str) -> None:
         "awk 'BEGIN { system(\"rm /x\") }'",
         "tar cf y z --checkpoint-action=exec='rm /x'",
         "git -c core.pager='rm /x' log",
+        "ls /x | while read f; do rm $f; done",
+        'python3 -c \'import os; os.system("rm %s" % "/x")\'',
         "cd /x/y; rm -r $(dirname $PWD)",
     ],
 )
@@ -161,6 +163,9 @@ def test_deletion_that_is_only_text_is_not_seen(text: str) -> None:
         ("/home/ann/x", "~/x"),
         ("/Users/ann/.ssh", "~/.ssh"),
         ("~ann/x", "~/x"),
+        ("~/a/../x", "~/x"),
+        ("~/../x", "/x"),
+        ("/home/ann/../bob/x", "~/x"),
         ("/ws/a", "./a"),
         ("/ws", "./"),
         ("/wsx", "/wsx"),

@@ -15,7 +15,7 @@ from massgen_safety_commands.rules import RULES
 HERE = Path(__file__).parent
 # What was reached with the lists beside this file; it may rise, and must not fall.
 CAUGHT, REFUSED = 1.0, 0.97
-CAUGHT_OF_TRICKY = 0.84  # at the first try 0.55
+CAUGHT_OF_TRICKY = 0.86  # at the first try 0.55 of the first 117, and, after mending, 0.69 of the others
 _LANGUAGE = re.compile(r"(python|perl|ruby|javascript|php): ([\s\S]*)")
 
 

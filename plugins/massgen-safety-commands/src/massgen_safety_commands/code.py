@@ -15,7 +15,7 @@ _TEXT = r"""(?:"((?:[^"\\\n]|\\.){1,400}+)"|'((?:[^'\\\n]|\\.){1,400}+)'|`([^`\n
 _LITERAL = re.compile(_TEXT)
 _STARTS = re.compile(r"\b(?:exec|execSync|execFileSync|spawn|spawnSync|system|execute|popen|passthru|shell_exec|check_output|qx)\s*\(?\s*" + _TEXT)
 _DELETES = re.compile(
-    r"\b(?:rmSync|rmdirSync|unlinkSync|rm|rmdir|unlink|rm_rf|rm_r|remove_entry|rimraf|RemoveAll|rmtree|delete_tree)\s*\(?\s*" + _TEXT
+    r"\b(?:rmSync|rmdirSync|unlinkSync|rm|rmdir|unlink|rm_rf|rm_r|remove_entry|rimraf|RemoveAll|rmtree|remove_tree|delete_tree)\s*\(?\s*" + _TEXT
 )
 _MANY = 2000  # texts that are looked at
 

@@ -74,6 +74,8 @@ def _settle(shell: Shell, name: str, items: Sequence[Item], fed: Stage, depth: i
     """Change what a shell knows, its folder and its variables; read programs that are no scripts of a shell."""
     if name == "read" and fed.text is not None and len(items) > 1:
         shell.variables[items[-1].text] = Item(fed.text.strip(), fed.programs)
+    elif name == "read" and fed.roots and len(items) > 1:
+        shell.variables[items[-1].text] = Item(f"{fed.roots[0].rstrip('/')}/{{}}", fed.programs)
     elif name in ("awk", "gawk", "mawk"):
         for text in list(programs.operands([item.text for item in items[1:]], ("-F", "-v", "-f")))[:1]:
             shell.code(shell, "awk", text, depth + 1)

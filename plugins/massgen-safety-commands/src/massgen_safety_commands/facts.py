@@ -103,16 +103,16 @@ class Facts:
             if folder == "?":
                 return "?"
             path = f"{folder}/{path}"
-        home = _HOME.match(path)
         full = posixpath.normpath(path)
+        if path.startswith("~") and not full.startswith("~"):
+            return "/" + full.lstrip("./")  # it climbs out of the home
         full = "/" + full.lstrip("/") if path.startswith("/") else full
         for root in self.inside:
             if full == root or full.startswith(root.rstrip("/") + "/"):
                 return "./" + full[len(root) :].strip("/")
+        home = _HOME.match(full)
         if home:
-            rest = posixpath.normpath("/" + path[home.end() :].lstrip("/"))
-            # What climbs out of a home is in no home any more.
-            return "~" + rest.rstrip("/") if ".." not in path else "/" + full.lstrip("/~")
+            return "~" + full[home.end() :]
         if full.startswith(("/", "..")):
             return full
         return "./" if full == "." else f"./{full}"

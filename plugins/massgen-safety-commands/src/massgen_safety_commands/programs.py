@@ -10,7 +10,7 @@ from massgen_safety_commands.facts import Access
 
 __all__ = ["CODES", "COMMANDS", "FETCHERS", "READERS", "SHELLS", "WRAPPERS", "name_of", "operands", "paths", "saved"]
 
-FETCHERS = frozenset({"curl", "wget", "fetch", "aria2c", "http", "https", "lynx", "ftp", "nc", "ncat", "netcat", "gsutil"})
+FETCHERS = frozenset({"curl", "wget", "fetch", "aria2c", "http", "https", "lynx", "ftp", "nc", "ncat", "netcat", "telnet", "gsutil"})
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "csh", "tcsh", "rbash"})
 # Languages of code that an interpreter takes as an argument, with the options that it is taken after.
 CODES = {

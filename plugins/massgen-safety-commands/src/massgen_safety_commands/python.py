@@ -54,6 +54,16 @@ def read_python(shell: Shell, text: str, depth: int) -> bool:
     return True
 
 
+def _parts(node: ast.expr) -> list[ast.expr]:
+    return list(node.elts) if isinstance(node, (ast.List, ast.Tuple)) else [node]
+
+
+def _filled(text: str, mark: str, values: Sequence[str | None]) -> str:
+    for value in values[:50]:
+        text = text.replace(mark, "$x" if value is None else value, 1)[:10_000]
+    return text
+
+
 @attrs.define
 class _Reader:
     shell: Shell
@@ -135,6 +145,8 @@ class _Reader:
             return "".join("$x" if part is None else part for part in parts)
         if isinstance(node, ast.BinOp):
             left, right = self.text(node.left, depth + 1), self.text(node.right, depth + 1)
+            if isinstance(node.op, ast.Mod) and left is not None:
+                return _filled(left, "%s", [self.text(part, depth + 1) for part in _parts(node.right)])
             if left is None:
                 return None
             return left + ("/" if isinstance(node.op, ast.Div) else "") + ("$x" if right is None else right)
@@ -165,6 +177,10 @@ class _Reader:
             return "/".join("$x" if part is None else part for part in arguments) or None
         if isinstance(node.func, ast.Attribute):
             owner = self.text(node.func.value, depth + 1)
+            if node.func.attr == "format" and owner is not None:
+                return _filled(owner, "{}", arguments)
+            if node.func.attr == "join" and owner is not None and node.args and not name.startswith("os."):
+                return owner[:100].join((self.text(part, depth + 1) or "$x")[:1000] for part in _parts(node.args[0])[:100])
             if node.func.attr == "joinpath" and owner is not None:
                 return "/".join([owner, *("$x" if part is None else part for part in arguments)])
             if node.func.attr in ("expanduser", "resolve", "absolute", "as_posix", "strip", "encode"):

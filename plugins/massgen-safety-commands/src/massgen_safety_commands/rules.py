@@ -76,6 +76,7 @@ RULES: tuple[Rule, ...] = (
             On(programs=("at", "batch"), unless=r"^-[lqV]"),
             On(programs=("launchctl",), arguments=r"\b(?:load|bootstrap|submit)\b"),
             On(programs=("update-rc.d", "chkconfig", "schtasks")),
+            On(programs=("loginctl",), arguments=r"^enable-linger"),
         ),
         matches=("crontab -r", "echo '* * * * * x' | crontab -", "systemctl enable x", "at now -f x", "launchctl load x.plist"),
         passes=("crontab -l", "systemctl status x", "echo crontab -r", "echo at now"),
@@ -254,6 +255,7 @@ RULES: tuple[Rule, ...] = (
         reason="it stops or restarts the machine",
         when=(
             On(programs=("shutdown", "reboot", "poweroff", "halt", "telinit")),
+            On(programs=("busctl", "dbus-send", "gdbus"), arguments=r"(?i)\b(?:poweroff|reboot|halt|suspend|hibernate)\b"),
             On(programs=("init",), arguments=r"^[0-6sS]$"),
             On(programs=("systemctl", "loginctl"), arguments=r"\b(?:poweroff|reboot|halt|suspend|hibernate|kexec|rescue|emergency)\b"),
         ),
