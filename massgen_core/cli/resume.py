@@ -42,4 +42,4 @@ def run(arguments: argparse.Namespace, app: ConsoleApp) -> int:
         earlier=earlier,
         catches_signals=True,
     )
-    return finish(finished(job), app, is_json=arguments.json)
+    return finish(finished(job), app, is_json=arguments.json, is_quiet=arguments.quiet)

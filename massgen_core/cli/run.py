@@ -32,13 +32,18 @@ EXIT_CODES = {"answered": 0, "partial": 3, "failed": 4, "cancelled": 130}
 
 @attrs.frozen(kw_only=True)
 class Finished:
-    """A run that ended."""
+    """A run that ended.
+
+    Attributes:
+        files: Where the winner's files are, if it has some.
+    """
 
     outcome: Outcome
     folder: Path
     usage: Usage
     seconds: float
     models: tuple[ModelFigures, ...] = ()
+    files: Path | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -72,16 +77,18 @@ def run(arguments: argparse.Namespace, app: ConsoleApp) -> int:
         from massgen_core.cli.preview import preview  # noqa: PLC0415 - for dry runs
 
         return preview(arguments, app)
-    return finish(conduct(arguments, app, _question(arguments)), app, is_json=arguments.json)
+    return finish(conduct(arguments, app, _question(arguments)), app, is_json=arguments.json, is_quiet=arguments.quiet)
 
 
-def finish(result: Finished, app: ConsoleApp, *, is_json: bool) -> int:
+def finish(result: Finished, app: ConsoleApp, *, is_json: bool, is_quiet: bool = False) -> int:
     """Print a run's outcome and return the exit code."""
     outcome = result.outcome
     if is_json:
         sys.stdout.write(json.dumps(_plain(result), ensure_ascii=False) + "\n")
     elif outcome.answer:
         app.out(outcome.answer)
+    if result.files is not None and not is_json and not is_quiet:
+        app.err(f"massgen: the files of {outcome.winner} are in {result.files}")
     if outcome.status != "answered":
         app.err(f"massgen: {outcome.reason or outcome.status}")
         for agent, reason in outcome.reasons.items():
@@ -141,7 +148,20 @@ def finished(job: Job) -> Finished:
 
     outcome = anyio.run(partial(job.conduct, seen=seen))
     usage, seconds = (ended[-1].usage, ended[-1].seconds) if ended else (Usage(), 0.0)
-    return Finished(outcome=outcome, folder=job.folder, usage=usage, seconds=seconds, models=figures.rows)
+    files = _files(job, outcome.winner)
+    return Finished(outcome=outcome, folder=job.folder, usage=usage, seconds=seconds, models=figures.rows, files=files)
+
+
+def _files(job: Job, agent: str) -> Path | None:
+    """Return an agent's working folder, where there is something in it."""
+    named = next((section.workspace for section in job.config.agents if section.name == agent), None)
+    if named is None:
+        return None
+    folder = Path(named) if named else job.folder / "workspaces" / agent
+    try:
+        return folder if any(folder.iterdir()) else None
+    except OSError:
+        return None
 
 
 def open_display(name: str | None, config: RunConfig, plugins: Plugins) -> Display:
@@ -189,6 +209,7 @@ def _plain(result: Finished) -> dict[str, object]:
         "answer": outcome.answer,
         "reason": outcome.reason,
         "reasons": dict(outcome.reasons),
+        "files": str(result.files) if result.files else None,
         "seconds": round(result.seconds, 3),
         "usage": attrs.asdict(result.usage),
         "models": [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("panel-*.yaml"))
-OWN = {"panel-careful.yaml", "panel-code.yaml", "panel-guarded.yaml", "panel-scripted.yaml"}
+OWN = {"panel-careful.yaml", "panel-code.yaml", "panel-guarded.yaml", "panel-rollback.yaml", "panel-scripted.yaml"}
 
 
 def run(example: Path, folder: Path) -> dict[str, object]:
@@ -82,3 +82,24 @@ def test_a_rule_refuses_a_command_and_says_why(tmp_path: Path) -> None:
 def test_there_are_panels() -> None:
     """An empty folder would pass everything else."""
     assert len(EXAMPLES) >= 4
+
+
+def test_what_an_agent_deleted_is_brought_back(tmp_path: Path) -> None:
+    """Its folder was kept before each command; the step before the deletion has the files, and the rollback itself can be rolled back."""
+    found = run(next(path for path in EXAMPLES if path.name == "panel-rollback.yaml"), tmp_path)
+    folder, files = str(found["folder"]), Path(str(found["folder"])) / "workspaces" / "ada"
+
+    def massgen(*words: str) -> str:
+        command = [sys.executable, "-m", "massgen_core", "rollback", folder, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    steps = json.loads(massgen("--json"))
+    assert [(step["agent"], "rm -rf" in step["what"]) for step in steps] == [("ada", False), ("ada", True)]
+    assert list(files.iterdir()) == []
+    massgen("2")
+    assert (files / "notes" / "girders.txt").read_text(encoding="utf-8") == "40 tonnes\n"
+    massgen("3")
+    assert list(files.iterdir()) == []
+    events = [json.loads(line) for line in (Path(folder) / "journal.jsonl").read_text().splitlines()]
+    assert [event["data"]["snapshot"] for event in events if event["type"] == "workspace.snapshotted"] == [step["snapshot"] for step in steps]
+    assert found["files"] is None

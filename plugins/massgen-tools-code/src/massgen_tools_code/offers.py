@@ -87,7 +87,7 @@ def _text(description: str, **more: Any) -> dict[str, Any]:
 
 def _tool(name: str, description: str, annotations: ToolAnnotations, properties: Mapping[str, Any], required: tuple[str, ...] = ()) -> Tool:
     parameters = {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
-    return Tool(name=name, description=description, parameters=parameters, annotations=annotations, source="code")
+    return Tool(name=name, description=description, parameters=parameters, annotations=annotations, source="code", uses_workspace=annotations is ACTS)
 
 
 def tools(config: CodeConfig, languages: Iterable[str]) -> tuple[Tool, ...]:
