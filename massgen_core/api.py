@@ -166,9 +166,11 @@ from massgen_core.reading import (
     config_schema,
     is_trusted,
     load_config,
+    may_start,
     read_document,
     render_config,
     structure,
+    trust,
     trust_store,
 )
 from massgen_core.safety import LEVELS, Level, Verdict, join
@@ -415,6 +417,7 @@ __all__ = [
     "listed_model",
     "listed_price",
     "load_config",
+    "may_start",
     "media_in",
     "open_beneath",
     "open_uploads",
@@ -426,6 +429,7 @@ __all__ = [
     "schema_at",
     "structure",
     "told",
+    "trust",
     "trust_store",
     "without_nulls",
 ]

@@ -24,9 +24,11 @@ __all__ = [
     "config_schema",
     "is_trusted",
     "load_config",
+    "may_start",
     "read_document",
     "render_config",
     "structure",
+    "trust",
     "trust_store",
 ]
 
@@ -159,25 +161,51 @@ def trust_store(environment: Mapping[str, str]) -> TrustStore:
     return TrustStore(trust_file(environment))
 
 
-def is_trusted(file: Path, environment: Mapping[str, str]) -> bool:
-    """Say whether what a configuration names may be started: it is no project's file, or the user trusts it as it is now.
+def may_start(file: Path, environment: Mapping[str, str]) -> bool:
+    """Say whether what one of `config_files` names may be started: it is no project's file, or the user trusts it as it is now.
 
     Args:
-        file: One of `config_files`, or one that a person named.
+        file: The file, as `config_files` names it.
         environment: Environment variables.
 
     Raises:
         ConfigProblems: It cannot be read.
     """
-    from massgen_core.config.include import Sources, read_whole  # noqa: PLC0415
     from massgen_core.config.layers import PROJECT_FILE, VARIABLE  # noqa: PLC0415
+
+    return file != Path(PROJECT_FILE) or bool(environment.get(VARIABLE, "")) or is_trusted(file, environment)
+
+
+def is_trusted(file: Path, environment: Mapping[str, str]) -> bool:
+    """Say whether the user trusts a project's file as it is now.
+
+    Raises:
+        ConfigProblems: It cannot be read.
+    """
+    return trust_store(environment).trusts(file, _digest(file))
+
+
+def trust(file: Path, environment: Mapping[str, str]) -> None:
+    """Trust a project's file as it is now, for a person who wrote it or said so.
+
+    Args:
+        file: The file.
+        environment: Environment variables.
+
+    Raises:
+        ConfigProblems: It cannot be read.
+        MassGenError: It cannot be written down.
+    """
+    trust_store(environment).add(file, _digest(file))
+
+
+def _digest(file: Path) -> str:
+    from massgen_core.config.include import Sources, read_whole  # noqa: PLC0415
     from massgen_core.config.trust import digest  # noqa: PLC0415
 
-    if file != Path(PROJECT_FILE) or environment.get(VARIABLE, ""):
-        return True
     sources = Sources(within=file.parent)
-    read_whole(file, name=PROJECT_FILE, comments=True, sources=sources)
-    return trust_store(environment).trusts(file, digest(sources.files))
+    read_whole(file, comments=True, sources=sources)
+    return digest(sources.files)
 
 
 def render_config(loaded: Loaded) -> str:

@@ -165,3 +165,21 @@ def test_text_of_the_file_commands_no_terminal(massgen_project: Callable[..., An
 
     assert result.exit_code == 2
     assert "\x1b" not in result.stderr
+
+
+@pytest.mark.once
+def test_what_a_person_writes_by_commands_needs_no_question(project: Any) -> None:
+    """A file that the questions of `config new` made is trusted; one that is mended stays as it was, trusted or not."""
+    text = (project.folder / "massgen.yaml").read_text()
+    wrong = text.replace('"strategy"', '"stratgy"')
+    for is_trusted in (False, True):
+        (project.folder / "massgen.yaml").write_text(wrong)
+        if is_trusted:
+            project.trusted()
+        assert project.run("config", "fix", "--write", "massgen.yaml").exit_code == 0
+        assert project.run(*RUN).exit_code == (0 if is_trusted else 2)
+    (project.folder / "massgen.yaml").unlink()
+    project.run("config", "trust", "--revoke").check()
+    project.run("config", "new", "--yes", "--set", "backends=scripted").check()
+
+    assert "massgen.yaml" in project.run("config", "trust", "--list").stdout

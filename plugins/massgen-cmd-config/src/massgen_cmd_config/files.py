@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from massgen_core.api import MassGenError
+from massgen_core.api import ConfigProblems, MassGenError, is_trusted, trust
 
 __all__ = ["Written", "create", "read_text", "write"]
 
@@ -48,12 +48,13 @@ def create(path: Path, text: str) -> None:
 
 
 def write(path: Path, text: str) -> Written:
-    """Replace a file at once, after a copy of it is kept beside it; no copy replaces an earlier one.
+    """Replace a file at once, after a copy of it is kept beside it; no copy replaces an earlier one. A file that was trusted stays so.
 
     Raises:
         MassGenError: It cannot be written; the file is as it was.
     """
     path = path.resolve()
+    was_trusted = _is_trusted(path)
     try:
         old, mode = path.read_bytes(), path.stat().st_mode & 0o777
         backup = _copy(path, old, mode)
@@ -70,7 +71,16 @@ def write(path: Path, text: str) -> Written:
             raise
     except OSError as error:
         raise MassGenError(f"{path} cannot be changed: {error.strerror or error}") from error
+    if was_trusted:
+        trust(path, os.environ)
     return Written(path, backup)
+
+
+def _is_trusted(path: Path) -> bool:
+    try:
+        return path.name == "massgen.yaml" and is_trusted(path, os.environ)
+    except ConfigProblems:
+        return False
 
 
 def _copy(path: Path, content: bytes, mode: int) -> Path:

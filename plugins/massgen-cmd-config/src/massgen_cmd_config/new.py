@@ -20,7 +20,7 @@ from massgen_cmd_config.files import write
 from massgen_cmd_config.findings import check
 from massgen_cmd_config.formats import as_text
 from massgen_cmd_config.walk import Walk
-from massgen_core.api import App, MassGenError, UsageProblem, clean_line, read_document
+from massgen_core.api import App, MassGenError, UsageProblem, clean_line, read_document, trust
 
 __all__ = ["New"]
 
@@ -176,11 +176,19 @@ def _finish(app: App, arguments: argparse.Namespace, text: str, answers: Mapping
         app.out(text.rstrip("\n"))
     elif path.exists():
         app.err(f"{path} is replaced; what it was is in {write(path, text).backup}")
+        _trust(path)
     else:
         _create(path, text)
+        _trust(path)
         app.err(f"{path} is written; try it: massgen run -c {shlex.quote(str(path))} QUESTION")
     app.err(f"the same again: {_command(arguments, answers)}")
     return 0
+
+
+def _trust(path: Path) -> None:
+    """Spare the person, who has just answered every question, the one whether the result can be trusted."""
+    if path.name == "massgen.yaml":
+        trust(path, os.environ)
 
 
 def _problems(app: App, text: str, path: Path) -> list[str]:

@@ -68,15 +68,10 @@ class Project:
 
     def trusted(self) -> Project:
         """Trust its `massgen.yaml`, where it has one, as `massgen config trust` does, and return it: commands then start what the file names."""
-        from massgen_core.api import trust_store  # noqa: PLC0415 - few projects need it
-        from massgen_core.config.include import Sources, read_whole  # noqa: PLC0415
-        from massgen_core.config.trust import digest  # noqa: PLC0415
+        from massgen_core.api import trust  # noqa: PLC0415 - few projects need it
 
-        sources, path = Sources(), self.folder / "massgen.yaml"
-        if not path.is_file():
-            return self
-        read_whole(path, sources=sources)
-        trust_store(self.variables()).add(path, digest(sources.files))
+        if (path := self.folder / "massgen.yaml").is_file():
+            trust(path, self.variables())
         return self
 
     def variables(self) -> dict[str, str]:

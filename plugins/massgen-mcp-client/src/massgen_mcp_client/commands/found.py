@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from massgen_core.api import ConfigProblem, ConfigProblems, Document, UsageProblem, clean_line, config_files, is_trusted, read_document, structure
+from massgen_core.api import ConfigProblem, ConfigProblems, Document, UsageProblem, clean_line, config_files, may_start, read_document, structure
 from massgen_mcp_client.config import McpOptions, ServerConfig
 from massgen_mcp_client.foreign import named, read_import
 
@@ -108,7 +108,7 @@ def _servers(path: Path, environment: Mapping[str, str], *, is_named: bool) -> I
     document = read_document(path, comments=True, includes=True)
     if not isinstance(document.data, Mapping):
         raise ConfigProblems([document.problem("a configuration is a mapping")])
-    if not (is_named or is_trusted(path, environment)):
+    if not (is_named or may_start(path, environment)):
         for one in _of_document(document, path, environment):
             yield attrs.evolve(one, config=None, notes=(), problem=f"{path} is not trusted, so none of its servers is started; {_REMEDY}")
         return
