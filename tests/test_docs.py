@@ -172,3 +172,18 @@ def test_every_plugin_says_how_to_install_it() -> None:
     line = r"(pip|uv) .*\b{}\b"
 
     assert [page.parent.name for page in pages if not re.search(line.format(page.parent.name), page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("name", ["anthropic", "any-chat-server", "claude-code", "gemini", "openai"])
+def test_pages_of_providers_are_complete(name: str) -> None:
+    """Each says how to install it, where the key is, what to write, what else there is, and what it cannot do."""
+    page = (DOCS / "how-to" / f"use-{name}.md").read_text(encoding="utf-8")
+    backend = "chat" if name == "any-chat-server" else name
+    configurations = re.findall(r"```yaml\n(version: 1\n.*?)```", page, re.DOTALL)
+
+    assert f"pip install massgen-backend-{backend}" in page
+    assert "_API_KEY" in page
+    assert min(text.count("\n") for text in configurations) <= 5
+    for heading in ("Hosted tools", "All options", "Limits", "When it fails"):
+        assert re.search(f"^## {heading}", page, re.MULTILINE), heading
+    assert f"../reference/configuration.md#backend-{backend}" in page
