@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import sys
 import textwrap
 from typing import Protocol
@@ -67,7 +68,7 @@ class Lines:
             self._listed = question.key
             self._app.err(f"\n{question.text}{' Several are separated by commas.' if question.is_many else ''}")
             for name, said in question.choices.items():
-                self._app.err(f"  {name}{f': {clean_line(said, 100)}' if said else ''}")
+                self.say(f"{name}{f': {clean_line(said, 200)}' if said else ''}")
         while True:
             sys.stderr.write(f"{question.key} [{clean_line(proposal, 200)}]: ")
             sys.stderr.flush()
@@ -88,5 +89,13 @@ class Lines:
     def say(self, text: str, kind: str = "") -> None:
         """Show a paragraph."""
         for line in text.splitlines():
-            for part in [line] if kind == "code" else textwrap.wrap(line, 100) or [""]:
-                self._app.err(f"  {part}")
+            for part in [line] if kind == "code" else textwrap.wrap(line, _width() - 3, subsequent_indent="  ") or [""]:
+                self._app.err(f"  {part}".rstrip())
+
+
+def _width() -> int:
+    """Return the columns of the terminal, within reason."""
+    try:
+        return max(20, min(100, os.get_terminal_size(sys.stderr.fileno()).columns))
+    except (OSError, ValueError):  # no terminal, or none any more
+        return 80
