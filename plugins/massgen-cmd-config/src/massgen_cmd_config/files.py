@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -72,7 +73,8 @@ def write(path: Path, text: str) -> Written:
     except OSError as error:
         raise MassGenError(f"{path} cannot be changed: {error.strerror or error}") from error
     if was_trusted:
-        trust(path, os.environ)
+        with suppress(MassGenError):  # where nothing can be kept, massgen run asks
+            trust(path, os.environ)
     return Written(path, backup)
 
 

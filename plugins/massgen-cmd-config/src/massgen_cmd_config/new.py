@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -188,7 +188,8 @@ def _finish(app: App, arguments: argparse.Namespace, text: str, answers: Mapping
 def _trust(path: Path) -> None:
     """Spare the person, who has just answered every question, the one whether the result can be trusted."""
     if path.name == "massgen.yaml":
-        trust(path, os.environ)
+        with suppress(MassGenError):  # where nothing can be kept, massgen run asks
+            trust(path, os.environ)
 
 
 def _problems(app: App, text: str, path: Path) -> list[str]:
