@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,13 @@ from massgen_testkit.provider import Play, Provider, serving
 
 PEER = Path(__file__).resolve().parents[2] / "plugins" / "massgen-mcp-client" / "tests" / "live" / "peer.py"
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Look."}], "encrypted_content": "gAAA-δ=="}
+
+TOOLS: dict[str, Any] = {
+    "toolsets": [
+        {"type": "mcp", "servers": {"peer": {"command": sys.executable, "args": [str(PEER), "plain"], "security": {"level": "permissive"}}}}
+    ],
+    "permissions": {"allow": ["mcp__*"]},
+}
 
 
 @contextmanager
@@ -68,14 +76,8 @@ def test_thoughts_go_round_with_tools_of_a_server(tmp_path: Path) -> None:
     first.item(THOUGHT)
     first.call(0, "call_1", "mcp__peer__act", '{"do": "echo"}')
     last.text("Forty-two.")
-    tools = {
-        "toolsets": [
-            {"type": "mcp", "servers": {"peer": {"command": sys.executable, "args": [str(PEER), "plain"], "security": {"level": "permissive"}}}}
-        ],
-        "permissions": {"allow": ["mcp__*"]},
-    }
     with served(Play(pieces=first.end()), Play(pieces=last.end())) as provider:
-        run = project(tmp_path, provider, tools)
+        run = project(tmp_path, provider, TOOLS)
         done = run.run("run", "What is six times seven?", "--config", "massgen.yaml", env={"K": SECRET}).check()
         asked = provider.bodies
 
@@ -87,3 +89,24 @@ def test_thoughts_go_round_with_tools_of_a_server(tmp_path: Path) -> None:
     assert (call["type"], call["id"], call["call_id"], json.loads(call["arguments"])) == ("function_call", "fc_1", "call_1", {"do": "echo"})
     assert (result["type"], result["call_id"]) == ("function_call_output", "call_1")
     assert result["output"]
+
+
+def test_an_image_is_a_file_of_the_run(tmp_path: Path) -> None:
+    """The model gets its image back with a tool's result, and the answer names its file; the journal holds none of its data."""
+    data = base64.b64encode(bytes(range(256)) * 8).decode()
+    first, last = Writer(), Writer()
+    first.item({"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": data, "output_format": "png"})
+    first.call(1, "call_1", "mcp__peer__act", '{"do": "echo"}')
+    last.text("There it is.")
+    with served(Play(pieces=first.end()), Play(pieces=last.end())) as provider:
+        run = project(tmp_path, provider, TOOLS, enable_image_generation=True)
+        done = run.run("run", "Draw six times seven.", "--config", "massgen.yaml", env={"K": SECRET}).check()
+        asked = provider.bodies
+    (image,) = (path for path in tmp_path.rglob("media/*.png"))
+    (journal,) = (path for path in tmp_path.rglob("journal.jsonl"))
+
+    assert image.parent.parent == journal.parent
+    assert image.read_bytes() == bytes(range(256)) * 8
+    assert f"[image: {image}]" in done.stdout or f"[image: {image}]" in journal.read_text(encoding="utf-8")
+    assert data[:100] not in journal.read_text(encoding="utf-8")
+    assert [item["result"] for item in asked[1]["input"] if item.get("type") == "image_generation_call"] == [data]
