@@ -184,6 +184,7 @@ class WorkspaceSnapshotted(Event):
     """What was in an agent's working folder was kept, before a call that may change it.
 
     Attributes:
+        call: The tool call; empty, as `tool` is, for a call of a model whose backend changes files by itself.
         snapshot: Its id; the same as before where nothing had changed.
         path: The folder.
     """

@@ -155,6 +155,10 @@ class Turn:
 
     async def _call_model(self) -> None:
         span = self._new_span()
+        if self.agent.acts:
+            await self.agent.toolbox.keep(self.started.turn, self._tell, span)
+            if self.is_over:
+                return
         call = self._call = Call(
             self.agent, self.started.turn, lambda event: self._observe(event, span=span, parent=self.span), idle_seconds=self._idle_seconds
         )

@@ -36,6 +36,7 @@ class Agent:
     run: str = ""
     priced: Priced = unpriced
     calls: int = 0
+    acts: bool = False  # its backend changes files by itself
     told: Callable[[], str] = str  # what it is told of its folders, where it has tools for them
 
     @property

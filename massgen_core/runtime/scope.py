@@ -281,7 +281,7 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
         assert isinstance(spec, BackendSpec)
         priced = pricing.of(agent.backend.type, agent.backend.options)
         made = agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run, priced)
-        made.told = partial(_told, scope.folders, agent.name)
+        made.told, made.acts = partial(_told, scope.folders, agent.name), spec.acts
         scope.samplers[agent.name] = partial(_sample, scope, made, emitter, config.model_idle_seconds)
     return agents
 

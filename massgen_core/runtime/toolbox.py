@@ -175,19 +175,24 @@ class Toolbox:
             return Verdict(level="allow", reason=stated.reason, rule=stated.rule, is_idempotent=is_idempotent)
         return join((stated, *opinions))
 
+    async def keep(self, turn: int, tell: _Tell, span: str) -> None:
+        """Keep what is in the working folder before a model is called whose backend changes files by itself."""
+        await self._keep({"agent": self._agent, "turn": turn, "call": "", "tool": ""}, tell, span)
+
     async def _keep(self, who: Mapping[str, Any], tell: _Tell, span: str) -> None:
         """Keep what is in the working folder before a call that may change it; that it could not be kept is told and stops nobody."""
         if self._workspace is None:
             return
+        what = f"before {who['tool'] or 'a model call'}"
         began = anyio.current_time()
         try:
             async with self._keeping:  # calls of one answer run beside each other
                 workspace = await self._workspace()
                 if workspace is None:
                     return
-                snapshot = await workspace.snapshot(f"before {who['tool']}, turn {who['turn']}")
+                snapshot = await workspace.snapshot(f"{what}, turn {who['turn']}")
         except Exception as error:  # a plugin's; the call was permitted, and a person reads of it
-            text = f"the working folder of {self._agent} was not kept before {who['tool']}, which cannot be rolled back: {error}"
+            text = f"the working folder of {self._agent} was not kept {what}, which cannot be rolled back: {error}"
             tell(NoticeGiven(level="warning", text=text, agent=self._agent), span)
             return
         kept = WorkspaceSnapshotted(**who, snapshot=snapshot, path=str(workspace.path), seconds=anyio.current_time() - began)
