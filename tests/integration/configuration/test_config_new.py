@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import shlex
-import signal
 import struct
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from massgen_core.api import read_document
 
 Call = Callable[..., tuple[int, str, str]]
 SERVER = Path(__file__).parents[3] / "plugins" / "massgen-mcp-stdio" / "tests" / "everything.py"
-SECONDS = 60
+SECONDS = 120
 # The terminal becomes the one that Ctrl-C comes from, and Ctrl-C interrupts also where the tests run in the background of a shell.
 # Several commands can be run one after the other, since starting the program is most of the work.
 BEGIN = """
@@ -38,6 +37,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 before = termios.tcgetattr(0)
 for number, arguments in enumerate(json.loads(sys.argv[1])):
+    if "--wait" in arguments:
+        input(f"[begin {number}]")
+        arguments.remove("--wait")
     code = main(["config", "new", *arguments])
     assert termios.tcgetattr(0) == before, "the terminal's settings were changed"
     print(f"[end {number}: {code}]", flush=True)
@@ -82,7 +84,6 @@ class Terminal:
 
     def __init__(self, folder: Path, columns: int, commands: Sequence[Sequence[str]], **variables: str) -> None:
         self.master, side = pty.openpty()
-        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         left_out = ("MASSGEN_", "COLUMNS", "LINES", "NO_COLOR", "PROMPT_TOOLKIT")
         environment = {key: value for key, value in os.environ.items() if not key.startswith(left_out) and not key.endswith("_API_KEY")}
         environment |= {"XDG_CONFIG_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "home"), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
@@ -91,10 +92,15 @@ class Terminal:
             command, stdin=side, stdout=side, stderr=side, cwd=folder, env=environment | variables, start_new_session=True
         )
         os.close(side)
-        self.screen = Screen(columns, lambda data: os.write(self.master, data))
-        self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.is_open = True
+        self.resize(columns)
+
+    def resize(self, columns: int) -> None:
+        """Begin a screen of another width."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.screen = Screen(columns, lambda data: os.write(self.master, data))
+        self._stream = pyte.ByteStream(self.screen)
 
     @property
     def text(self) -> str:
@@ -183,28 +189,31 @@ def again(text: str, words: str) -> list[str]:
     return shlex.split(line[1])
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
-def test_questions_lead_to_a_file_that_runs(sit_down: Sit, call: Call, tmp_path: Path, columns: int) -> None:
-    """Each question is asked once and all of it can be read; the end names the command that does the same without asking."""
-    person = sit_down(["--no-try"], columns=columns)
-    for number, (question, keys, _) in enumerate(KEYS.values(), 1):
-        person.until(f"{question.split('?')[0]}?")
-        person.until(f"{number}/")
-        person.answer(question, keys)
-    person.answer("Write this?", "\r")
-    code = person.ended()
+def test_questions_lead_to_a_file_that_runs(sit_down: Sit, call: Call, tmp_path: Path) -> None:
+    """At any width each question is asked once and all of it can be read; the end names the command that does the same without asking."""
+    widths = (80, 40, 200)
+    person = sit_down(*([f"{columns}.yaml", "--no-try", "--wait"] for columns in widths))
+    for turn, columns in enumerate(widths):
+        person.until(f"[begin {turn}]")
+        person.resize(columns)
+        person.send("\n")
+        for number, (question, keys, _) in enumerate(KEYS.values(), 1):
+            person.until(f"{number}/")
+            person.answer(question, keys)
+        person.answer("Write this?", "\r")
+        person.until(f"[end {turn}: 0]")
+        file, *words = again(person.text.rpartition("Write this?")[2], "the same again")
+        assert dict(word.split("=", 1) for word in words if "=" in word) == ANSWERS
+        assert call(New(), "other.yaml", "--force", *words)[0] == 0
+        assert (file, (tmp_path / "other.yaml").read_text()) == (f"{columns}.yaml", (tmp_path / file).read_text())
 
-    assert code == 0, person.text
-    assert "\x1b[36m" in person.raw.decode() or "\x1b[0;36" in person.raw.decode()
-    made = (tmp_path / "massgen.yaml").read_text()
-    assert call(Check(), "massgen.yaml")[0] == 0
-    file, *words = again(person.text, "the same again")
-    assert dict(word.split("=", 1) for word in words if "=" in word) == ANSWERS
-    assert call(New(), "other.yaml", *words)[0] == 0
-    assert (file, (tmp_path / "other.yaml").read_text()) == ("massgen.yaml", made)
-    data = read_document(tmp_path / "massgen.yaml").data
+    assert person.ended() == 0
+    assert re.search(r"\x1b\[[0-9;]*36[;m]", person.raw.decode())
+    assert call(Check(), *(f"{columns}.yaml" for columns in widths))[0] == 0
+    data = read_document(tmp_path / "40.yaml").data
     assert [agent["name"] for agent in data["agents"]] == ["scripted-1", "scripted-2", "scripted-3"]
-    assert data["toolsets"][1]["servers"] == {"files": {"command": "npx", "args": ["-y", "files"]}}
+    toolset = next(one for one in data["toolsets"] if one != "code" and one["type"] == "mcp")
+    assert toolset["servers"] == {"files": {"command": "npx", "args": ["-y", "files"]}}
 
 
 @pytest.mark.parametrize(
@@ -366,16 +375,12 @@ def test_ctrl_c_while_a_server_is_tried(sit_down: Sit, tmp_path: Path) -> None:
     assert read_document(tmp_path / "massgen.answers.yaml").data["server1"].startswith("slow=")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_the_end_of_a_terminal_loses_nothing(sit_down: Sit, tmp_path: Path, number: signal.Signals) -> None:
-    """Where the program is told to end, or its terminal is closed, the answers are kept as well."""
+def test_the_end_of_a_terminal_loses_nothing(sit_down: Sit, tmp_path: Path) -> None:
+    """Where the terminal is closed, which ends the program with a signal, the answers are kept as well."""
     person = sit_down(given("agents"))
     person.until("How many agents?")
-    if number is signal.SIGHUP:
-        os.close(person.master)
-        person.master = os.open(os.devnull, os.O_RDWR)
-    else:
-        person.process.send_signal(number)
+    os.close(person.master)
+    person.master = os.open(os.devnull, os.O_RDWR)
 
     assert person.process.wait(SECONDS) != 0
     assert read_document(tmp_path / "massgen.answers.yaml").data["backends"] == "scripted"
