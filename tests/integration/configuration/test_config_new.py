@@ -283,10 +283,10 @@ def test_back_help_and_preview(sit_down: Sit, tmp_path: Path) -> None:
 
 
 def test_answers_come_in_other_ways(sit_down: Sit, tmp_path: Path) -> None:
-    """Pasted line by line, where one that is no answer ends that; typed before they are asked for; from a file, which is gone on with."""
+    """Pasted line by line, where one that is no answer ends that; from a file, which is gone on with. What others wrote meanwhile is left alone."""
     (tmp_path / "kept.yaml").write_text(json.dumps({key: answer for key, answer in ANSWERS.items() if key != "money"}))
     ahead = ["--print", "--no-try", *given("agents")]
-    person = sit_down(["a.yaml", "--no-try"], ["b.yaml", "--no-try"], ahead, ["c.yaml", "--answers", "kept.yaml", "--no-try"])
+    person = sit_down(["a.yaml", "--no-try"], ["b.yaml", "--no-try"], ahead, ["c.yaml", "--answers", "kept.yaml", "--no-try"], ["d.yaml", *given()])
     person.answer("Start from a preset?", "\x1b[200~" + "\r\n".join(ANSWERS.values()) + "\r\n\x1b[201~")
     person.answer("Write this?", "\r")
     person.until("[end 0: 0]")
@@ -299,8 +299,13 @@ def test_answers_come_in_other_ways(sit_down: Sit, tmp_path: Path) -> None:
     person.until("[end 2: 130]")
     person.answer("How many US dollars", "5\r")
     person.answer("Write this?", "\r")
+    person.until("[end 3: 0]")
+    person.until("Write this?")
+    (tmp_path / "d.yaml").write_text("mine")
+    person.send("\r")
 
-    assert person.ended() == 0
+    assert person.ended() == 1
+    assert ((tmp_path / "d.yaml").read_text(), read_document(tmp_path / "d.answers.yaml").data) == ("mine", ANSWERS)
     assert len(read_document(tmp_path / "a.yaml").data["agents"]) == 3
     assert read_document(tmp_path / "b.answers.yaml").data == {"preset": "none", "purpose": "writing", "backends": "scripted"}
     assert read_document(tmp_path / "massgen.answers.yaml").data["strategy"] == "single"

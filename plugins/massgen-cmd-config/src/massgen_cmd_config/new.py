@@ -174,7 +174,7 @@ def _finish(app: App, arguments: argparse.Namespace, text: str, answers: Mapping
         return 2
     if arguments.prints:
         app.out(text.rstrip("\n"))
-    elif path.exists():
+    elif arguments.force and path.exists():
         app.err(f"{path} is replaced; what it was is in {write(path, text).backup}")
         _trust(path)
     else:
@@ -207,9 +207,15 @@ def _problems(app: App, text: str, path: Path) -> list[str]:
 
 
 def _create(path: Path, text: str) -> None:
+    """Write a file that is not there: whoever made one meanwhile keeps it."""
     try:
         with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+            try:
+                stream.write(text)
+                stream.flush()
+            except BaseException:
+                path.unlink()
+                raise
     except OSError as error:
         raise MassGenError(f"{path} cannot be written: {error.strerror}") from error
 
