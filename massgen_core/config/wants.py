@@ -38,6 +38,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+")
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)")
 _REFERENCE = re.compile(r"[a-z][a-z0-9_-]*:[A-Za-z_][\w./-]*")
 _CERTAIN_SECRET = re.compile(r"(?:key|token|secret|passw(?:or)?d|passphrase|authorization|credentials?)$", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _FILE = re.compile(r"[./~\\]|.*\.gguf\Z", re.DOTALL)
 _LONGEST = 2_000
 
@@ -154,14 +155,14 @@ def _named(node: Node, *, beside: int | None = None) -> str:
 
 
 def _strategy(node: Node, path: KeyPath) -> Iterator[Want]:
-    """Strategies are pure: their options reach nothing but what is said to models, where a variable would show itself."""
+    """Strategies are pure: numbers, switches and words only change who says how much. What could be a text or an address is asked for."""
     if not _named(node):
         yield from _everything(node, path)
         return
-    for found, part in node.walk(path):
-        if isinstance(part.value, str) and "$" in part.value:
-            yield from _variables(part, found)
-            yield _want(f"sets {show_path(found)}", found, part)
+    for key, part in node.value.items():
+        is_plain = not isinstance(part.value, dict | list) and (not isinstance(part.value, str) or _WORD.fullmatch(part.value))
+        if key != "type" and not is_plain:
+            yield from _everything(part, (*path, key))
 
 
 def _permissions(node: Node, below: Node, path: KeyPath) -> Iterator[Want]:

@@ -60,6 +60,8 @@ def test_who_answers_can_be_said_by_anybody(loading: Loading) -> None:
         ("agents: [{backend: plain, toolsets: [dice]}]", "gives agents tools: agents[0].toolsets (dice)"),
         ("toolsets: [{type: python, functions: [{path: x.py, function: f}]}]", "runs the function f of x.py"),
         ("strategy: {type: judge, judge: '${PATH}'}", "reads the environment variable PATH"),
+        ("strategy: {type: judge, judge: {command: rm}}", "starts rm"),
+        ("strategy: {type: judge, judge: 'a text: of more words'}", "sets: strategy.judge = a text: of more words"),
         ("durability: off", "keeps less of the run's journal"),
         ("plugins: {block: []}", "changes which plugins may be used"),
         ("classifiers: []", "chooses who judges tool calls"),
