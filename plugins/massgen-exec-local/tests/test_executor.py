@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,7 @@ from massgen_core.api import (
     SandboxLost,
 )
 from massgen_exec_local import beside, bubblewrap, cgroups, executor
+from massgen_exec_local.cell import Cell
 from massgen_exec_local.executor import LocalExecutor
 from massgen_exec_local.leftovers import PREFIX, own_name
 from massgen_testkit import PlainContext
@@ -339,3 +341,38 @@ async def test_running_out_of_memory_has_a_name(sandbox: Open) -> None:
     assert result.memory is not None
     assert 32 << 20 <= result.memory <= 65 << 20
     assert killed.status == "signalled"
+
+
+async def test_a_supervisor_outside_of_its_groups_gets_no_command() -> None:
+    """A supervisor comes into its control groups by itself, and whether it has is looked at before it is given a command."""
+    groups = cgroups.find()
+    if "processes" not in groups.folders:
+        pytest.skip("not in CI: this user may make no control groups")
+    group = groups.make(frozenset({"processes"}), 1)
+    try:
+        group.set({"processes": 5})
+        cell = Cell(beside.vector(), group.doors)
+        try:
+            await cell.ready()
+            group.check(cell.pid)
+            with pytest.raises(LimitUnsupported, match="limits of"):
+                group.check(os.getpid())
+        finally:
+            cell.close()
+    finally:
+        assert group.close()
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(descriptors=20)], ids=["beside", "copied"])
+async def test_both_ways_of_starting_are_the_same_to_a_command(sandbox: Open, limits: Limits) -> None:
+    """With room for the supervisor under the command's limits it starts it directly, else by a copy of itself; commands see no difference."""
+    code = "import os, resource, signal; print(os.getsid(0) == os.getpid(), signal.getsignal(signal.SIGPIPE), len(os.listdir('/proc/self/fd')))"
+    async with sandbox() as found:
+        told = await found.run(command("python3", "-c", code, limits=limits))
+        missing = await found.run(command("no-such-program", limits=limits))
+        unreadable = await found.run(command("/etc/passwd", limits=limits))
+        nowhere = await found.run(attrs.evolve(command("true", limits=limits), folder="no-such"))
+
+    assert told.stdout.split()[0] == b"True"
+    assert told.stdout.split()[-1] == b"4"
+    assert [(each.status, each.exit_code) for each in (missing, unreadable, nowhere)] == [("not_found", 127), ("not_found", 126), ("not_found", 127)]

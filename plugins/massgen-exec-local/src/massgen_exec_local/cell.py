@@ -27,6 +27,9 @@ _SCM_CREDENTIALS = 2
 Vector = Callable[[int], tuple[Sequence[str], Sequence[int]]]
 
 
+_COME = ("/bin/sh", "-c", 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; exec "$@"', "sh")
+
+
 def _memory(name: str, data: bytes) -> int:
     descriptor = os.memfd_create(name)
     view = memoryview(data)
@@ -40,12 +43,13 @@ class Cell:
 
     Args:
         vector: Makes the supervisor's command line.
+        doors: Files through which it comes into control groups, before anything else of it is started.
 
     Raises:
         ExecutorUnavailable: It could not be started.
     """
 
-    def __init__(self, vector: Vector) -> None:
+    def __init__(self, vector: Vector, doors: Sequence[str] = ()) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_PASSCRED, 1)
@@ -54,6 +58,7 @@ class Cell:
         try:
             with theirs:
                 argv, given = vector(theirs.fileno())
+                argv = [*_COME, *doors, "--", *argv] if doors else argv
                 self._popen = subprocess.Popen(  # noqa: S603 - a command line of our own
                     argv,
                     stdin=subprocess.DEVNULL,

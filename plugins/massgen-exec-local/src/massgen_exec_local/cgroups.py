@@ -32,10 +32,13 @@ class Group:
     Attributes:
         folders: By limit; several may share one.
         is_second: They speak the second version.
+        ours: Processes of our own in it.
     """
 
     folders: Mapping[str, Path]
     is_second: bool
+    ours: int = 1
+    _before: int = attrs.field(default=0, init=False)
 
     def set(self, limits: Mapping[str, float]) -> None:
         """Write limits and read them back.
@@ -58,7 +61,7 @@ class Group:
     def _settings(self, limit: str, value: float) -> Iterator[tuple[str, str]]:
         number = str(int(value))
         if limit == "processes":
-            yield "pids.max", str(int(value) + 1)  # the supervisor is one
+            yield "pids.max", str(int(value) + self.ours)
         elif limit == "memory":
             yield from (
                 [("memory.max", number), ("memory.swap.max", "0")]
@@ -70,12 +73,26 @@ class Group:
         else:
             yield "cpu.cfs_quota_us", str(int(value * PERIOD))
 
-    def add(self, pid: int) -> None:
-        """Move a process here, before it has children."""
-        for folder in set(self.folders.values()):
-            (folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
-            if str(pid) not in _text(folder / "cgroup.procs").split():
-                raise LimitUnsupported(f"executor local: the command does not come under the limits of {folder}")
+    @property
+    def doors(self) -> list[str]:
+        """The files through which a process comes here: moving one takes the kernel milliseconds, so that whoever can comes by itself and in time."""
+        return sorted({str(folder / "cgroup.procs") for folder in self.folders.values()})
+
+    def check(self, pid: int) -> None:
+        """See that a supervisor is here, before it has a command.
+
+        Raises:
+            LimitUnsupported: It is not.
+        """
+        for door in self.doors:
+            if str(pid) not in _text(Path(door)).split():
+                raise LimitUnsupported(f"executor local: the command does not come under the limits of {os.path.dirname(door)}")
+        if "memory" in self.folders:  # what the supervisor took itself is no command's
+            folder = self.folders["memory"]
+            with suppress(OSError, ValueError):
+                if not self.is_second:
+                    (folder / "memory.max_usage_in_bytes").write_text("0", encoding="ascii")
+                self._before = int(_text(folder / ("memory.current" if self.is_second else "memory.usage_in_bytes")))
 
     def was_out_of_memory(self) -> bool:
         """Say whether the kernel killed a process here for want of memory."""
@@ -89,21 +106,26 @@ class Group:
     def peak(self) -> int | None:
         """Return the most bytes that were in use at once, None where that is not known."""
         with suppress(OSError, ValueError, KeyError):
-            return int(_text(self.folders["memory"] / ("memory.peak" if self.is_second else "memory.max_usage_in_bytes")))
+            found = int(_text(self.folders["memory"] / ("memory.peak" if self.is_second else "memory.max_usage_in_bytes")))
+            return max(0, found - self._before)
         return None
 
-    def close(self) -> None:
-        """Remove the groups."""
+    def close(self, attempts: int = ATTEMPTS) -> bool:
+        """Remove the groups; return whether none is left."""
         for folder in set(self.folders.values()):
-            for _ in range(ATTEMPTS):
+            for attempt in range(attempts):
                 try:
                     folder.rmdir()
                 except FileNotFoundError:
                     break
                 except OSError:  # from Linux 6.18 on the dead leave a moment after they were waited for
-                    time.sleep(0.001)
+                    if attempt + 1 < attempts:
+                        time.sleep(0.001)
                 else:
                     break
+            else:
+                return False
+        return True
 
 
 @attrs.frozen
@@ -118,11 +140,11 @@ class Cgroups:
     folders: Mapping[str, Path]
     is_second: bool
 
-    def make(self, limits: frozenset[str]) -> Group:
-        """Make groups for some limits."""
+    def make(self, limits: frozenset[str], ours: int) -> Group:
+        """Make groups for some limits, with room for so many processes of ours."""
         name = own_name()
         folders = {limit: self.folders[limit] / name for limit in limits}
-        group = Group(folders, self.is_second)
+        group = Group(folders, self.is_second, ours)
         try:
             for folder in set(folders.values()):
                 folder.mkdir()

@@ -37,6 +37,7 @@ __all__ = ["LocalExecutor", "open_local"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UNPRIVILEGED = 1000
+OURS_APART = 2  # bubblewrap outside, and the supervisor inside
 
 
 def _own_users() -> bool:
@@ -58,6 +59,7 @@ class LocalExecutor:
         config: The options.
         patterns: Which commands are let through.
         spare: The sandbox that was set up ahead.
+        left: Control groups of commands that have ended.
     """
 
     wall: str
@@ -68,6 +70,7 @@ class LocalExecutor:
     config: LocalConfig
     patterns: Patterns
     spare: Spare
+    left: list[cgroups.Group] = attrs.field(factory=list)
 
     @property
     def enforced(self) -> frozenset[str]:
@@ -155,33 +158,54 @@ class LocalExecutor:
 
     async def _begin(self, command: ExecCommand, made: Plan, stack: ExitStack, will_return: bool) -> Running:
         network, (user, group) = self._network(command), self._user(command)
-        home, kind = bubblewrap.HOME, (network, int(made.limits.disk or 0), user, group)
+        home = bubblewrap.HOME
+        kind: tuple[Any, ...] = (network, int(made.limits.disk or 0), user, group)
         if self.profile is not None:
             vector = self.profile.vector(network=network, disk=kind[1], user=user, group=group)
         else:
             vector, folder = beside.vector(), beside.Folder()
             stack.callback(folder.close)
             home = folder.path
-        limited = None
-        if made.of_a_tree:
-            limited = self.groups.make(frozenset(made.of_a_tree))
-            stack.callback(limited.close)
-            limited.set(made.of_a_tree)
-        cell = self.spare.take(kind) or Cell(vector)
+        kind = (*kind, tuple(sorted(made.of_a_tree.items())))
+        cell, limited = self.spare.take(kind) or self._cell(made, vector)
+        if limited is not None:
+            stack.callback(self._let_go, limited)
         stack.callback(cell.close)
         pipes = Pipes()
         stack.callback(pipes.close)
         await cell.ready()
         if limited is not None:
-            limited.add(cell.pid)
+            limited.check(cell.pid)
         job = self._job(command, made, network, home)
         cell.order(job, pipes.theirs)
         pipes.hand_over()
         if will_return and self.config.warm:  # who runs one command runs another; the next is set up when this one has ended
-            stack.callback(self.spare.prepare, kind, vector)
+            stack.callback(self.spare.prepare, kind, lambda: self._cell(made, vector))
         if limited is None:
             return Running(cell, pipes, job, lambda: False, lambda: None)
         return Running(cell, pipes, job, limited.was_out_of_memory, limited.peak)
+
+    def _let_go(self, group: cgroups.Group | None = None) -> None:
+        """Remove the groups of commands that have ended; one whose dead are still in it is removed after a later command."""
+        self.left[:] = [each for each in (*self.left, *([group] if group else [])) if not each.close(attempts=1)]
+
+    def close(self) -> None:
+        """End the sandbox that waits, and remove what is left of groups."""
+        self.spare.close()
+        for each in self.left:
+            each.close()
+
+    def _cell(self, made: Plan, vector: Vector) -> tuple[Cell, cgroups.Group | None]:
+        """Start a supervisor, in control groups of its own where there are limits for them."""
+        if not made.of_a_tree:
+            return Cell(vector), None
+        group = self.groups.make(frozenset(made.of_a_tree), OURS_APART if self.profile is not None else 1)
+        try:
+            group.set(made.of_a_tree)
+            return Cell(vector, group.doors), group
+        except BaseException:
+            group.close()
+            raise
 
     def _job(self, command: ExecCommand, made: Plan, network: bool, home: str) -> dict[str, Any]:
         walls = None
@@ -307,7 +331,7 @@ async def open_local(config: LocalConfig, context: Context) -> AsyncIterator[Exe
         groups = cgroups.find()
         groups.reap()
         executor = _made(config, context, wall, profile, groups)
-        stack.callback(executor.spare.close)
+        stack.callback(executor.close)
         yield executor
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 
 import attrs
 
-from massgen_core.api import ExecutorUnavailable
-from massgen_exec_local.cell import Cell, Vector
+from massgen_core.api import ExecutorFault
+from massgen_exec_local.cell import Cell
+from massgen_exec_local.cgroups import Group
 
 __all__ = ["Spare"]
 
@@ -35,31 +37,36 @@ class Spare:
 
     paths: Sequence[str]
     _cell: Cell | None = None
+    _group: Group | None = None
     _key: Hashable = None
     _is_closed: bool = False
 
-    def take(self, key: Hashable) -> Cell | None:
-        """Return the supervisor that waits, where it is of this kind and nothing has changed since; else nothing."""
-        cell, self._cell = self._cell, None
+    def take(self, key: Hashable) -> tuple[Cell, Group | None] | None:
+        """Return the supervisor that waits and its control groups, where it is of this kind and nothing has changed since; else nothing."""
+        cell, group, self._cell, self._group = self._cell, self._group, None, None
         if cell is None:
             return None
         if self._key == (key, _identity(self.paths)) and cell.is_alive:
-            return cell
-        cell.close()
+            return cell, group
+        _close(cell, group)
         return None
 
-    def prepare(self, key: Hashable, vector: Vector) -> None:
+    def prepare(self, key: Hashable, opener: Callable[[], tuple[Cell, Group | None]]) -> None:
         """Set up the next one; where that fails, the next command finds out why."""
         if self._cell is not None or self._is_closed:
             return
-        try:
-            self._cell, self._key = Cell(vector), (key, _identity(self.paths))
-        except ExecutorUnavailable:
-            self._cell = None
+        with suppress(ExecutorFault):
+            (self._cell, self._group), self._key = opener(), (key, _identity(self.paths))
 
     def close(self) -> None:
         """End the one that waits; there is no other after it, whichever command ends later."""
         self._is_closed = True
         cell, self._cell = self._cell, None
         if cell is not None:
-            cell.close()
+            _close(cell, self._group)
+
+
+def _close(cell: Cell, group: Group | None) -> None:
+    cell.close()
+    if group is not None:
+        group.close()
