@@ -260,8 +260,27 @@ DOCUMENTS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(DOCUMENTS, DOCUMENTS)
+# Mostly sound, and mostly near what the user has, so that much of it gets as far as to a run.
+MILD = st.builds(
+    lambda document: {"version": 1, **document},
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "agents": st.lists(
+                st.fixed_dictionaries({"backend": st.sampled_from(["plain", "acme"])}, optional={"limits": LIMITS}), min_size=1, max_size=2
+            ),
+            "permissions": PERMISSIONS,
+            "limits": LIMITS,
+            "durability": st.sampled_from(["off", "process", "power"]),
+            "strategy": st.sampled_from(["consensus", {"type": "consensus", "answers": 2}]),
+            "toolsets": st.just(["dice"]),
+        },
+    ),
+)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(MILD | DOCUMENTS, MILD | DOCUMENTS)
 def test_no_untrusted_document_starts_or_loosens_anything(loading: Loading, user: dict[str, Any], project: dict[str, Any]) -> None:
     """Whatever a stranger writes over whatever the user has: it is refused, or the run has no more than the user gave it."""
     base = {"version": 1, "agents": [{"backend": "plain"}]}
