@@ -92,7 +92,8 @@ def test_no_file_is_overwritten_unasked(call: Call, project: Path) -> None:
 def test_answers_come_from_a_file_too(call: Call, project: Path) -> None:
     """Options go before it; an answer that is none is refused with what there is."""
     (project / "answers.yaml").write_text("backends: [scripted]\nagents: 3\nseconds:\nmodel.openai: kept for later\n")
-    assert call(New(), "a.yaml", "--answers", "answers.yaml", "--set", "agents=4", "--yes")[0] == 0
+    code, _, err = call(New(), "a.yaml", "--answers", "answers.yaml", "--set", "agents=4", "--yes")
+    assert (code, "left aside: model.openai\n" in err) == (0, True)
     data = read_document(project / "a.yaml").data
     assert (len(data["agents"]), "limits" in data) == (4, False)
 

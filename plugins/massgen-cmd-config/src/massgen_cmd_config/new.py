@@ -61,6 +61,7 @@ class New:
         answers = _given(arguments)
         known = facts(app, path.parent)
         _refuse_wrong(known, answers, arguments)
+        stated = tuple(answers)
         if arguments.list_questions:
             return _list(app, known, answers)
         try:
@@ -69,7 +70,10 @@ class New:
                     _ask(app, arguments, known, answers)
                 else:
                     _fill(app, arguments, known, answers)
-                return _finish(app, arguments, text_of(known, answers), Walk.begin(known, answers).told())
+                asked = Walk.begin(known, answers)
+                if unused := [clean_line(key, 60) for key in stated if key not in asked.finished()]:
+                    app.err(f"not asked for, and left aside: {', '.join(unused)}")
+                return _finish(app, arguments, text_of(known, answers), asked.told())
         except KeyboardInterrupt:
             _leave(app, arguments, answers)
             return _INTERRUPTED
