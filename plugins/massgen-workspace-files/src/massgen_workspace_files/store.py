@@ -27,6 +27,7 @@ _CLONE = 0x40049409  # of Linux: both files share their blocks until one of them
 # A file that changed less than this before it was looked at may have changed since without showing it.
 _RACY_NS = 100_000_000
 _ID = re.compile(r"[0-9a-f]{32}")
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Manifest:
@@ -87,6 +88,7 @@ class Index:
         self._path = path
         self._lines: Iterator[Any] = iter(())
         self._next: Any = None
+        self._key: tuple[bytes, ...] = ()
         self._since = 0
 
     def __enter__(self) -> Index:
@@ -103,12 +105,13 @@ class Index:
 
     def _advance(self) -> None:
         self._next = next(self._lines, None)
+        self._key = order(self._next[0]) if self._next is not None else ()
 
     def digest(self, found: Found) -> str:
         """Return the digest of a file that is as it was; empty where that is not sure."""
         key = order(found.path)
         try:
-            while self._next is not None and order(self._next[0]) < key:
+            while self._next is not None and self._key < key:
                 self._advance()
             if self._next is None or self._next[0] != found.path:
                 return ""
@@ -173,7 +176,7 @@ class Store:
                     continue
                 if entry.kind == "x":
                     left.append(found.path)
-                _write(names, list(attrs.astuple(entry)), sums)
+                _write(names, [entry.kind, entry.path, entry.mode, entry.digest, entry.size, entry.target], sums)
                 if digest:
                     _write(marks, [found.path, *_marks(found.state), digest])
             names.flush()
@@ -203,7 +206,7 @@ class Store:
         if found.kind == "x":
             return Entry("x", found.path), ""
         digest, size = before.digest(found), found.state.st_size
-        if not digest or not self._object(digest).exists():
+        if not digest or not os.path.exists(self._object(digest)):
             try:
                 source = os.open(found.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=found.parent)
             except FileNotFoundError:
@@ -232,9 +235,9 @@ class Store:
                     copy.write(piece)
             copy.flush()
             path = self._object(sums.hexdigest())
-            if not path.exists():
-                path.parent.mkdir(exist_ok=True, mode=0o700)
-                os.chmod(copy.fileno(), 0o400)
+            if not os.path.exists(path):
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                os.fchmod(copy.fileno(), 0o400)
                 os.replace(copy.name, path)
         return sums.hexdigest(), size
 
@@ -249,8 +252,8 @@ class Store:
                 return True
         return False
 
-    def _object(self, digest: str) -> Path:
-        return self.folder / "objects" / digest[:2] / digest[2:]
+    def _object(self, digest: str) -> str:
+        return f"{self.folder}/objects/{digest[:2]}/{digest[2:]}"
 
     @contextmanager
     def _new(self, *, binary: bool = False) -> Iterator[Any]:
@@ -290,7 +293,7 @@ class Store:
 
     def text(self, digest: str) -> bytes:
         """Return a content."""
-        return self._object(digest).read_bytes()
+        return Path(self._object(digest)).read_bytes()
 
     # The list of snapshots
 
@@ -317,7 +320,7 @@ class Store:
 
 
 def _write(file: IO[str], data: Any, sums: Any = None) -> None:
-    line = json.dumps(data, ensure_ascii=True, separators=(",", ":")) + "\n"
+    line = _encoded(data) + "\n"
     file.write(line)
     if sums is not None:
         sums.update(line.encode("ascii"))
