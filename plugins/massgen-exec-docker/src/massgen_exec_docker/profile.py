@@ -37,6 +37,7 @@ OF_A_CONTAINER = ("cpus", "disk", "memory", "processes")  # a command with limit
 HOME = "/tmp/home"  # noqa: S108 - inside
 PORT = 3128
 PROXY = "/run/massgen/proxy"
+LINE = "/run/massgen/line"
 OURS = 3  # processes of ours in each container: the engine's init, the agent, a supervisor
 RELAYS = 64  # and threads where connections are relayed
 _REACHED = {"full": "the engine bridge, whatever it reaches", "run": "the containers of this run"}
@@ -71,6 +72,7 @@ class Profile:
         network: `none`, `run`, `allow` or `full`.
         python: The command that starts Python there.
         borrowed: The volume that holds it; empty where it is the image's own.
+        line: The folder of a socket over which the agent speaks, here; empty: it speaks over the engine.
         joined: The name of the run's network and the container's name on it, for `run`.
         proxy: The folder of the proxy's socket on this machine, for `allow`.
         limits: All of them.
@@ -94,6 +96,7 @@ class Profile:
     joined: tuple[str, str] = ("", "")
     python: Sequence[str] = ("python3",)
     borrowed: str = ""
+    line: str = ""
 
     def _limit(self, name: str) -> Any:
         return getattr(self.limits, name) if name in self.enforced else None
@@ -106,6 +109,7 @@ class Profile:
             "home": HOME,
             "port": PORT if self.network == "allow" else 0,
             "programs": {each: call_filter(architecture=each).hex() for each in FILTER_ARCHITECTURES} if is_filtered else {},
+            "line": f"{LINE}/socket" if self.line else "",
             "mark": f"{WORKSPACE}/{self.mark}" if self.mark else "",
         }
         return [*self.python, "-I", "-S", "-X", "utf8", "-c", program(), json.dumps(given)]
@@ -143,6 +147,8 @@ class Profile:
         mounts = [docker.types.Mount(each.target, each.source, type="bind", read_only=not each.writable) for each in self.shares]
         if self.network == "allow":
             mounts.append(docker.types.Mount(PROXY, self.proxy, type="bind", read_only=True))
+        if self.line:
+            mounts.append(docker.types.Mount(LINE, self.line, type="bind", read_only=True))
         if self.borrowed:
             mounts.append(docker.types.Mount(PLACE, self.borrowed, type="volume", read_only=True, no_copy=True))
         memory, cpus, processes = self._limit("memory"), self._limit("cpus"), self._limit("processes")

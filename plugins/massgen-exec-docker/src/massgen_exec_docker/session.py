@@ -8,15 +8,19 @@ import re
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.abc
+import attrs
 import docker.errors
 
 from massgen_core.api import Context, ExecutorFault, ExecutorUnavailable, ImageMissing, LimitUnsupported, MassGenError, SandboxLost, clean_line
 from massgen_exec_docker.attach import STDERR, Attached, attach
 from massgen_exec_docker.borrow import NoPython
 from massgen_exec_docker.engine import Engine, told
+from massgen_exec_docker.line import Line
 from massgen_exec_docker.process import WINDOW, Running
 from massgen_exec_docker.profile import Profile
 
@@ -41,6 +45,7 @@ class Session:
 
     def __init__(self, engine: Engine, identity: str, streams: Attached) -> None:
         self.engine, self.identity, self._streams = engine, identity, streams
+        self._line: anyio.abc.ByteStream | None = None
         self.seen: Mapping[str, Any] = {}
         self.lost = ""
         self._numbers = itertools.count(1)
@@ -59,16 +64,7 @@ class Session:
                     self._stderr = (self._stderr + data)[-TAIL:]
                     continue
                 held += data
-                at = 0
-                while len(held) - at >= HEAD.size:
-                    letter, number, size = HEAD.unpack_from(held, at)
-                    if size > MOST:
-                        raise ValueError
-                    if len(held) - at - HEAD.size < size:
-                        break
-                    self._take(letter, number, bytes(held[at + HEAD.size : at + HEAD.size + size]))
-                    at += HEAD.size + size
-                del held[:at]
+                self._feed(held)
             reason = "the container ended"
         except SandboxLost as error:
             reason = str(error)
@@ -77,6 +73,39 @@ class Session:
         finally:
             self._lose(reason)
             self._closed.set()
+
+    async def listen(self, line: Line) -> None:
+        """Take what the agent says past the engine, until the container ends; nothing comes where it cannot."""
+        stream = await line.accepted(self._closed)
+        if stream is None:
+            return
+        self._line = stream
+        held = bytearray()
+        try:
+            async for data in stream:
+                held += data
+                self._feed(held)
+        except (ValueError, KeyError, TypeError) as error:
+            self._lose(f"its agent does not make sense ({type(error).__name__})")
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+        finally:
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
+                await self._streams.aclose()  # the one without the other is of no use
+
+    def _feed(self, held: bytearray) -> None:
+        """Take the frames that are whole."""
+        at = 0
+        while len(held) - at >= HEAD.size:
+            letter, number, size = HEAD.unpack_from(held, at)
+            if size > MOST:
+                raise ValueError
+            if len(held) - at - HEAD.size < size:
+                break
+            self._take(letter, number, bytes(held[at + HEAD.size : at + HEAD.size + size]))
+            at += HEAD.size + size
+        del held[:at]
 
     def _take(self, letter: bytes, number: int, data: bytes) -> None:
         if letter == b"H":
@@ -112,7 +141,7 @@ class Session:
                 raise SandboxLost(f"executor docker: the sandbox was lost: {self.lost}")
             with anyio.move_on_after(SEND_SECONDS, shield=True) as scope:
                 try:
-                    await self._streams.stream.send(HEAD.pack(kind, number, len(data)) + data)
+                    await (self._line or self._streams.stream).send(HEAD.pack(kind, number, len(data)) + data)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     self._lose("the container ended")
                     raise SandboxLost(f"executor docker: the sandbox was lost: {self.lost}") from None
@@ -179,12 +208,19 @@ async def open_session(engine: Engine, profile: Profile, context: Context) -> Se
     made: Callable[..., Any] = engine.client.containers.create
     session: Session | None = None
     identity = ""
+    line: Line | None = None
     try:
+        if engine.is_here:
+            line = Line()
+            await line.open()
+            profile = attrs.evolve(profile, line=line.folder)
         box = await engine.call(made, **profile.asked())
         identity = str(box.id)
         streams = await attach(engine, identity)
         session = Session(engine, identity, streams)
         context.start(session.pump)
+        if line is not None:
+            context.start(partial(session.listen, line))
         await engine.call(box.start)
         await session.ready()
         profile.check(session.seen)
@@ -194,6 +230,10 @@ async def open_session(engine: Engine, profile: Profile, context: Context) -> Se
     except BaseException:
         await _discard(engine, session, identity)
         raise
+    finally:
+        if line is not None:
+            with anyio.CancelScope(shield=True):
+                await line.close()
     return session
 
 

@@ -1,0 +1,56 @@
+"""The socket over which the agent in a container speaks: one connection, and nothing for commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+
+from massgen_exec_docker.engine import Engine
+from massgen_exec_docker.line import Line
+
+from .stage import SECONDS, python, sandbox
+
+pytestmark = pytest.mark.anyio
+LOOK = "import os; print(os.listdir('/run/massgen/line'), sum(os.readlink(f'/proc/self/fd/{n}').startswith('socket') for n in (0, 1, 2)))"
+
+
+@pytest.mark.once
+async def test_commands_find_no_socket(engine: Engine, tmp_path: Path) -> None:
+    """It is gone before the first command; commands hold none of it, and the folder here is removed."""
+    with anyio.fail_after(SECONDS):
+        async with sandbox(tmp_path) as (executor, _):
+            result = await python(executor, LOOK)
+            (session,) = executor._sessions.values()  # type: ignore[attr-defined]
+            line = session._line
+
+    assert result.stdout == b"[] 0\n"
+    assert line is not None
+
+
+async def test_the_folder_goes_with_the_line() -> None:
+    """Whether anybody came or not; who waits for an agent that never comes is told that the container has ended."""
+    line, ended = Line(), anyio.Event()
+    await line.open()
+    assert os.path.exists(f"{line.folder}/socket")  # noqa: ASYNC240
+    ended.set()
+    with anyio.fail_after(SECONDS):
+        assert await line.accepted(ended) is None
+    await line.close()
+    assert not os.path.exists(line.folder)  # noqa: ASYNC240
+
+
+async def test_one_connection_is_taken() -> None:
+    """What it says is heard."""
+    line = Line()
+    await line.open()
+    with anyio.fail_after(SECONDS):
+        async with await anyio.connect_unix(f"{line.folder}/socket") as agent:
+            stream = await line.accepted(anyio.Event())
+            assert stream is not None
+            await agent.send(b"hello")
+            assert await stream.receive() == b"hello"
+            await stream.aclose()
+    await line.close()
