@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from massgen_core.folders import refusal
 from massgen_core.plugins.manager import Plugins
 
 AGENT = {"backend": "plain"}
-TRUSTED = {name: True for name in ("is_trusted",) if name in inspect.signature(load).parameters}
 
 
 @pytest.fixture
@@ -134,11 +132,11 @@ def test_a_projects_file_names_only_what_is_in_the_project(plugins: Plugins, con
     (config_folder.parent / "other").mkdir()
     (config_folder / "out").symlink_to("../other")
     for path in ("..", "../other", str(config_folder.parent / "other"), "~/x", "out"):
-        found = problems(plugins, config_folder, {"agents": [AGENT], "context_paths": [{"path": path}]}, name="massgen.yaml", **TRUSTED)
+        found = problems(plugins, config_folder, {"agents": [AGENT], "context_paths": [{"path": path}]}, name="massgen.yaml", is_trusted=True)
         assert "in the project" in found[0]
-        found = problems(plugins, config_folder, {"agents": [{**AGENT, "workspace": path}]}, name="massgen.yaml", **TRUSTED)
+        found = problems(plugins, config_folder, {"agents": [{**AGENT, "workspace": path}]}, name="massgen.yaml", is_trusted=True)
         assert "in the project" in found[0]
-    loaded(plugins, config_folder, {"agents": [AGENT], "context_paths": [{"path": "data"}]}, name="massgen.yaml", **TRUSTED)
+    loaded(plugins, config_folder, {"agents": [AGENT], "context_paths": [{"path": "data"}]}, name="massgen.yaml", is_trusted=True)
 
 
 def test_a_workspace_is_a_folder(plugins: Plugins, config_folder: Path) -> None:
