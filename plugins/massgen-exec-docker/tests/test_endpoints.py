@@ -167,6 +167,8 @@ async def test_an_engine_elsewhere_shares_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ExecutorUnavailable, match=r"engine.example.*workspace: apart.*read.*network: allow"):
         check(asked, context, remote)
     check(DockerConfig(workspace="apart"), context, remote)
+    with pytest.raises(ExecutorUnavailable, match="podman"):
+        check(DockerConfig(workspace="apart"), context, Engine(None, Endpoint(url="unix:///p"), {}, is_podman=True))
     check(asked, context, near)
 
 

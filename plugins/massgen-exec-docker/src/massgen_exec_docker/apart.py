@@ -48,6 +48,10 @@ def check(config: DockerConfig, context: Context, engine: Engine) -> None:
     Raises:
         ExecutorUnavailable: Something of that is asked for; the message names it.
     """
+    if config.workspace == "apart" and engine.is_podman:
+        raise ExecutorUnavailable(
+            "executor docker: podman gives commands no folder in memory that is theirs, which workspace: apart needs; leave it out, or use Docker"
+        )
     if engine.endpoint.is_near:
         return
     shared = {

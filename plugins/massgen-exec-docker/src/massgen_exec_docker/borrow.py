@@ -20,7 +20,8 @@ __all__ = ["PLACE", "NoPython", "borrowed", "interpreter"]
 PLACE = "/run/massgen/python"
 LABEL = "massgen.image"
 # Folder of libraries and name of the loader, by what engines call the machine.
-_LOADERS = {"x86_64": ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"), "aarch64": ("aarch64-linux-gnu", "ld-linux-aarch64.so.1")}
+_INTEL, _ARM = ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"), ("aarch64-linux-gnu", "ld-linux-aarch64.so.1")
+_LOADERS = {"x86_64": _INTEL, "amd64": _INTEL, "aarch64": _ARM, "arm64": _ARM}
 _SECONDS = 180
 _TRY = "import ctypes, json, resource, selectors, signal, socket, threading"
 
@@ -42,7 +43,7 @@ def borrowed(engine: Engine, image: str) -> str:
         ExecutorUnavailable: There is no base image to borrow from; the message says how to make it.
     """
     missing = f"executor docker: the image {clean_line(image)!r} has no python3, which the agent in the container needs"
-    if str(engine.info.get("Architecture")) not in _LOADERS:
+    if str(engine.info.get("Architecture")) not in _LOADERS or engine.is_podman:  # with podman it was not made to work
         raise ExecutorUnavailable(f"{missing}; add it to the image")
     try:
         base = engine.image(BASE, "never")

@@ -60,7 +60,7 @@ class Pool:
 
     async def _open(self, one: _Ahead) -> None:
         try:
-            with suppress(MassGenError):
+            with suppress(Exception):  # whoever takes it starts one in its place, and is told; at the end of a run nobody is left to tell
                 one.session = await self.opener()
         finally:
             one.is_ready.set()

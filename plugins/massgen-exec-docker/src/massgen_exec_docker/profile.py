@@ -128,7 +128,7 @@ class Profile:
         for path, size in sizes.items():
             inodes = "" if self.is_podman else f",nr_inodes={max(64, size // INODE)}"
             # The mode of a folder that the image has is kept, so that commands' user has to own it.
-            owner = "" if path == "/tmp" or self.is_podman else ",uid={},gid={}".format(*self.user.split(":"))  # noqa: S108 - inside
+            owner = "" if path == "/tmp" else ",uid={},gid={}".format(*self.user.split(":"))  # noqa: S108 - inside
             found[path] = f"rw,nosuid,nodev,exec,mode=1777,size={size}{inodes}{owner}"
         return found
 

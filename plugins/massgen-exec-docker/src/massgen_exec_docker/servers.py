@@ -36,7 +36,7 @@ _PYTHON = "3.11"  # what Debian's stable release has; wheels of another would no
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _NPM = re.compile(r"(?P<name>(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*)(?:@(?P<version>[A-Za-z0-9._+-]+))?")
 _PIP = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extra>\[[A-Za-z0-9,._-]+\])?(?:(?:==|@)(?P<version>[A-Za-z0-9._+!-]+))?")
-_MACHINES = {"x86_64": ("x64", "x86_64"), "aarch64": ("arm64", "aarch64")}
+_MACHINES = {"x86_64": ("x64", "x86_64"), "amd64": ("x64", "x86_64"), "aarch64": ("arm64", "aarch64"), "arm64": ("arm64", "aarch64")}
 _SECONDS = 600
 
 
