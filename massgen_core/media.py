@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = ["Uploads", "keep_media", "kept_media", "media_in", "open_uploads", "r
 FOLDER = "media"
 DROP_SECONDS = 10.0
 _ENDINGS: Mapping[str, str] = {"jpeg": "jpg", "svg+xml": "svg", "quicktime": "mov", "x-wav": "wav", "plain": "txt"}
+_KEPT = re.compile(r"[0-9a-f]{32}\.[a-z0-9]{1,8}")
 T = TypeVar("T")
 Media: TypeAlias = Image | File
 Put: TypeAlias = Callable[[str, str, bytes], Awaitable[str]]
@@ -65,10 +67,10 @@ async def _in_thread(work: Callable[[], T]) -> T:
     return await to_thread.run_sync(work)
 
 
-def _digest(data: bytes) -> str:
+async def _digest(data: bytes) -> str:
     from hashlib import sha256  # noqa: PLC0415 - as above
 
-    return sha256(data).hexdigest()
+    return await _in_thread(lambda: sha256(data).hexdigest())  # seconds for what is large: displays and other agents go on
 
 
 async def keep_media(folder: Path, data: bytes, media_type: str) -> Path:
@@ -81,7 +83,7 @@ async def keep_media(folder: Path, data: bytes, media_type: str) -> Path:
     """
     kind = media_type.partition("/")[2].partition(";")[0].strip().lower()
     ending = _ENDINGS.get(kind, kind if kind.isascii() and kind.isalnum() and len(kind) <= 8 else "bin")
-    path = folder / FOLDER / f"{_digest(data)[:32]}.{ending}"
+    path = folder / FOLDER / f"{(await _digest(data))[:32]}.{ending}"
     await _in_thread(lambda: _write(path, data))
     return path
 
@@ -96,10 +98,18 @@ def _write(path: Path, data: bytes) -> None:
 
 
 async def kept_media(folder: Path, path: str) -> bytes | None:
-    """Return what `keep_media` kept, also where the run's folder was moved since; None where it is gone."""
-    for place in (Path(path), folder / FOLDER / os.path.basename(path)):
-        with suppress(OSError):
-            return await _in_thread(place.read_bytes)
+    """Return what `keep_media` kept, also where the run's folder was moved since; None where it is gone.
+
+    The path may come from a server: whatever was not kept, and what was changed since, is not returned.
+    """
+    name = os.path.basename(path)
+    if not _KEPT.fullmatch(name):
+        return None
+    for place in (Path(path), folder / FOLDER / name):
+        with suppress(OSError, ValueError):
+            data = await _in_thread(place.read_bytes)
+            if (await _digest(data))[:32] == name.partition(".")[0]:
+                return data
     return None
 
 
@@ -124,7 +134,7 @@ class Uploads:
         """
         from anyio import Lock  # noqa: PLC0415 - as above
 
-        key = f"{media_type} {_digest(data)}"
+        key = f"{media_type} {await _digest(data)}"
         async with self._locks.setdefault(key, Lock()):
             if key not in self._placed:
                 self._placed[key] = await self._put(name, media_type, data)

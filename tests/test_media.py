@@ -137,3 +137,18 @@ def test_what_is_kept_is_found(data: bytes, media_type: str, tmp_path_factory: p
         assert await kept_media(folder, str(path)) is None
 
     anyio.run(keep)
+
+
+async def test_only_what_was_kept_is_found(tmp_path: Path) -> None:
+    """A path that a server made up leads to no file of the person, whatever its name; a file that was changed is not the one that was kept."""
+    path = await keep_media(tmp_path, b"hi", "image/png")
+    secret = tmp_path / "id_rsa"
+    alike = tmp_path / f"{'0' * 32}.png"
+    for one in (secret, alike):
+        one.write_bytes(b"mine")
+
+    assert await kept_media(tmp_path / "run", str(path)) == b"hi"
+    for wrong in (str(secret), str(alike), "/dev/zero", "", "\0", f"{path}\0.png"):
+        assert await kept_media(tmp_path, wrong) is None
+    path.write_bytes(b"changed")
+    assert await kept_media(tmp_path, str(path)) is None

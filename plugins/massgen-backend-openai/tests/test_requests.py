@@ -241,6 +241,11 @@ async def test_images_of_earlier_answers(tmp_path: Path) -> None:
     assert (await body(asked, folder=tmp_path / "now"))["input"] == [whole, said("Here.")]
     assert (await body(asked, folder=tmp_path / "gone"))["input"] == [said("Here.")]
 
+    (tmp_path / "id_rsa").write_bytes(b"mine")
+    for asked_for in (str(tmp_path / "id_rsa"), 7):  # a server says which file it wants to see
+        asked = Message(role="assistant", content=(own({**made, "massgen.kept": asked_for}), Text(text="Here.")))
+        assert (await body(asked, folder=tmp_path / "now"))["input"] == [said("Here.")]
+
 
 async def test_chaining() -> None:
     """With chaining only what is new is sent, and the answer to go on from; the instructions are sent each time; answers are stored."""

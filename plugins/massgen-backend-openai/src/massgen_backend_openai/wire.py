@@ -103,7 +103,7 @@ class Requests:
         parts: list[Content] = []
         for part in message.content:
             if isinstance(part, ProviderItem) and _kind(part.item) == IMAGE and KEPT in part.item:
-                if (data := await kept_media(self._folder, part.item[KEPT])) is None:
+                if (data := await kept_media(self._folder, str(part.item[KEPT]))) is None:
                     continue
                 part = attrs.evolve(part, item={**part.item, "result": base64.b64encode(data).decode()})  # noqa: PLW2901 - the same part, whole
             parts.append(part)
