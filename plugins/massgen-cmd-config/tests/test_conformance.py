@@ -10,13 +10,14 @@ GOOD = "version: 1\nagents: [scripted]\n".replace("[scripted]", "[{backend: scri
 OLD = "agents:\n  - id: al\n    backend: {type: lmstudio}\n"
 BAD = "version: 1\nagents: 5\n"
 NEWER = "version: 99\nagents: []\n"
+LEAK = "version: 1\nagents: [{backend: {type: scripted, headers: {x-api-key: hunter2-and-more}}}]\n"
 
 
 ALONE: dict[str, str] = {"example": "no configuration is sound without a backend, and none is installed beside this plugin"}
 
 
 class _Config(CommandSuite):
-    files: ClassVar[dict[str, str]] = {"massgen.yaml": GOOD, "old.yaml": OLD, "bad.yaml": BAD, "newer.yaml": NEWER}
+    files: ClassVar[dict[str, str]] = {"massgen.yaml": GOOD, "old.yaml": OLD, "bad.yaml": BAD, "newer.yaml": NEWER, "leak.yaml": LEAK}
 
 
 class TestCheck(_Config):
@@ -48,7 +49,13 @@ class TestExport(_Config):
 
     name = "config.export"
     example = ("massgen.yaml", "--format", "toml")
-    mistakes = (("missing.yaml",), ("newer.yaml",), ("massgen.yaml", "-o", "massgen.yaml"), ("massgen.yaml", "--preset", "default"))
+    mistakes = (
+        ("missing.yaml",),
+        ("newer.yaml",),
+        ("leak.yaml",),
+        ("massgen.yaml", "-o", "massgen.yaml"),
+        ("massgen.yaml", "--preset", "default"),
+    )
 
 
 class TestFix(_Config):

@@ -239,6 +239,28 @@ def test_two_servers_have_two_names_and_secrets_stay_outside() -> None:
     assert "sk-proj" not in refusal
 
 
+KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (Question(key="model.local", text="?", help=""), KEY),
+        (Question(key="purpose", text="?", help="", choices={"coding": ""}), KEY),
+        (Question(key="tools", text="?", help="", choices={"mcp": ""}, is_many=True), f"mcp, {KEY}"),
+        (Question(key="backend.odd.api_key", text="?", help=""), "hunter2-and-more"),
+    ],
+)
+def test_a_secret_is_no_answer(question: Question, answer: str) -> None:
+    """It is refused before it is kept, shown or written, whatever is asked; a reference to it is taken."""
+    refusal = question.refusal(answer)
+
+    assert "a secret does not belong into a file" in refusal
+    assert answer not in refusal
+    assert KEY not in refusal
+    assert question.choices or not question.refusal("env:ODD_API_KEY")
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_server_or_refused(text: str) -> None:
     """No text ends the program; a server has a name that can name one."""

@@ -35,7 +35,7 @@ class Export:
             raise UsageProblem(f"{output} exists; --force replaces it after a copy, another name leaves it alone")
         document, original = _document(arguments, app)
         for leak in secrets(document):
-            if leak.severity == "error":
+            if leak.severity:
                 raise MassGenError(f"{leak.problem}; nothing is exported, so that it does not come to a second place")
         text = text_of(document, form, app.plugins, original)
         if output is None:

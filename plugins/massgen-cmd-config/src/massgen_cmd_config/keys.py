@@ -10,7 +10,7 @@ import attrs
 
 from massgen_core.api import ConfigProblem, Document
 
-__all__ = ["Leak", "masked", "secrets"]
+__all__ = ["Leak", "is_secret", "masked", "secrets"]
 
 # What nobody writes who does not mean a key: the forms of well-known providers.
 _FORMS = re.compile(
@@ -55,10 +55,22 @@ def secrets(document: Document) -> Iterator[Leak]:
         if match := _FORMS.search(value):
             message = f"a secret is written here; take it out, revoke it where others could read the file, and refer to it: ${{{_variable(name)}}}"
             yield Leak(text=match[0], severity="error", problem=ConfigProblem(message, **where))  # type: ignore[arg-type]
-        elif _NAMES.search(name) and value and not _REFERENCE.fullmatch(value):
-            is_meant = len(value) >= _SHORTEST and not _STANDS_FOR.search(value) and not any(letter.isspace() for letter in value)
+        elif _is_named(name, value):
             message = f"by its name this is a secret, and its value stands here; refer to it instead: ${{{_variable(name)}}}"
-            yield Leak(text=value, severity="warning" if is_meant else "", problem=ConfigProblem(message, **where))  # type: ignore[arg-type]
+            yield Leak(text=value, severity="warning" if _is_meant(value) else "", problem=ConfigProblem(message, **where))  # type: ignore[arg-type]
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Tell whether a value is a secret, by its form or by its name."""
+    return bool(_FORMS.search(value)) or (_is_named(name, value) and _is_meant(value))
+
+
+def _is_named(name: str, value: str) -> bool:
+    return bool(_NAMES.search(name) and value and not _REFERENCE.fullmatch(value))
+
+
+def _is_meant(value: str) -> bool:
+    return len(value) >= _SHORTEST and not _STANDS_FOR.search(value) and not any(letter.isspace() for letter in value)
 
 
 def masked(line: str, hidden: Sequence[str]) -> str:

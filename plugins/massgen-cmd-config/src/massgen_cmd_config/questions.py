@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from massgen_cmd_config.facts import Facts, Installed, Option
-from massgen_cmd_config.servers import MOST_SERVERS, server, server_refusal
+from massgen_cmd_config.keys import is_secret
+from massgen_cmd_config.servers import MOST_SERVERS, REFER_INSTEAD, server, server_refusal
 
 __all__ = ["NONE", "PURPOSES", "Answers", "Question", "asked", "listed", "taken", "valued"]
 
@@ -50,6 +51,8 @@ class Question:
 
     def refusal(self, answer: str) -> str:
         """Return what is wrong with an answer, and what could be said instead; empty where nothing is."""
+        if is_secret(self.key.rpartition(".")[2], answer):  # first: all others show the answer
+            return REFER_INSTEAD
         given = listed(answer) if self.is_many else [answer]
         if not answer.strip() or not given:
             return f"an answer is needed{'; there are: ' + ', '.join(self.choices) if self.choices else ''}"

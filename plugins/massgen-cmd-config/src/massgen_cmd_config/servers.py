@@ -17,9 +17,10 @@ from massgen_cmd_config.facts import Facts
 from massgen_cmd_config.keys import secrets
 from massgen_core.api import App, Command, Document, MassGenError, clean_line
 
-__all__ = ["MOST_SERVERS", "Server", "sandboxed", "server", "server_refusal", "tools_of"]
+__all__ = ["MOST_SERVERS", "REFER_INSTEAD", "Server", "sandboxed", "server", "server_refusal", "tools_of"]
 
 MOST_SERVERS = 20
+REFER_INSTEAD = "a secret does not belong into a file; put it into a variable, and write env:VARIABLE in its place"
 _CHECKER = "mcp.tools"
 _NAME = re.compile(r"[a-z0-9][a-zA-Z0-9.-]*(?:_[a-zA-Z0-9.-]+)*")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*=.*", re.DOTALL)
@@ -121,7 +122,7 @@ def server_refusal(facts: Facts, answer: str, names: Sequence[str] = ()) -> str:
     servers = {made.name: trusted(facts, made.name, made.section)}
     for leak in secrets(Document.of({"servers": servers}, "")):
         if leak.severity:
-            return "a secret does not belong into a file; put it into a variable, and write env:VARIABLE in its place"
+            return REFER_INSTEAD
     return facts.refuses("toolset", "mcp", {"servers": servers})
 
 
