@@ -63,6 +63,8 @@ class Session:
                 if kind == STDERR:
                     self._stderr = (self._stderr + data)[-TAIL:]
                     continue
+                if self._line is not None:  # the agent speaks there; this is somebody who found the output of the container's first process
+                    continue
                 held += data
                 self._feed(held)
             reason = "the container ended"

@@ -267,6 +267,8 @@ class Agent:
         data = os.read(descriptor, 4 * PIECE)
         if not data:
             os._exit(0)  # whoever started this is gone
+        if descriptor == self.holder:  # commands find it as the input of the container's first process
+            return
         self.buffer += data
         at = 0
         while len(self.buffer) - at >= HEAD.size:
