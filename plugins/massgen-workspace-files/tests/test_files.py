@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from massgen_core.api import MassGenError, NoticeGiven
 from massgen_testkit import PlainContext
 from massgen_testkit.trees import fill, tree
 from massgen_workspace_files.config import FilesConfig
+from massgen_workspace_files.diff import diff
 from massgen_workspace_files.store import Store
 from massgen_workspace_files.workspace import FilesWorkspace, open_workspace
 
@@ -95,8 +99,15 @@ def test_what_is_excluded_is_neither_kept_nor_touched(files: Path) -> None:
     fill(files)
     (files / "src" / "node_modules").mkdir()
     (files / "src" / "node_modules" / "x").write_text("big", encoding="utf-8")
+    (files / "file").touch()
     before = tree(files)
     snapshot = workspace(files, exclude=("node_modules",)).keep("one")[0]
+    (files / "file").unlink()
+    (files / "file" / "node_modules").mkdir(parents=True)
+    with pytest.raises(MassGenError, match="file"):
+        workspace(files).bring_back(snapshot)
+    assert (files / "file" / "node_modules").is_dir()
+    (files / "file" / "node_modules").rmdir()
     (files / "src" / "node_modules" / "x").write_text("bigger", encoding="utf-8")
     (files / "new" / "node_modules").mkdir(parents=True)
     (files / "new" / "other").write_text("new", encoding="utf-8")
@@ -134,6 +145,27 @@ def test_a_damaged_store_is_said_and_does_no_harm(files: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
+def test_contents_come_from_the_store_only(files: Path, tmp_path: Path) -> None:
+    """Not from where a digest leads that somebody wrote by hand, and not through a link in its place: a difference would show it."""
+    (tmp_path / "outside").write_text("secret", encoding="utf-8")
+    (files / "a").write_text("a", encoding="utf-8")
+    store, one = Store(tmp_path / "kept"), workspace(files)
+    whole = one.keep("one")[0]
+    (files / "a").unlink()
+    empty = one.keep("two")[0]
+    digest = f"aa{'../' * 20}{tmp_path}/outside"
+    (tmp_path / "kept" / "objects" / "aa").mkdir(exist_ok=True)
+    written = f"{json.dumps({'exclude': []})}\n{json.dumps(['f', 'a', 420, digest, 6, ''])}\n"
+    (tmp_path / "kept" / "snapshots" / ("0" * 32)).write_text(written, encoding="ascii")
+    with pytest.raises(MassGenError, match="damaged"):
+        diff(store, store.manifest(empty), store.manifest("0" * 32))
+    (kept,) = objects(files)
+    kept.unlink()
+    kept.symlink_to(tmp_path / "outside")
+    with pytest.raises(MassGenError, match="missing"):
+        diff(store, store.manifest(empty), store.manifest(whole))
+
+
 def test_the_folder_itself_is_never_a_link(files: Path, tmp_path: Path) -> None:
     """Whoever replaces the folder has nothing of where it leads kept or changed."""
     (files / "a").write_text("a", encoding="utf-8")
@@ -147,6 +179,44 @@ def test_the_folder_itself_is_never_a_link(files: Path, tmp_path: Path) -> None:
         with pytest.raises(MassGenError, match="cannot be opened"):
             attempt()
     assert tree(tmp_path / "other").keys() == {"precious"}
+
+
+_MOUNTED = """
+import os, subprocess, sys
+from pathlib import Path
+from massgen_core.api import MassGenError
+from massgen_workspace_files.config import FilesConfig
+from massgen_workspace_files.store import Store
+from massgen_workspace_files.workspace import FilesWorkspace
+files, other = Path("files").absolute(), Path("other").absolute()
+one = FilesWorkspace(Store(Path("kept")), files, "ann", FilesConfig())
+before = one.keep("before")[0]
+(files / "new" / "inner").mkdir(parents=True)
+for place in ("known", "new/inner"):
+    subprocess.run(["mount", "--bind", other, files / place], check=True)
+    left = one.keep("mounted")[1]
+    assert left == [place], left
+    try:
+        one.bring_back(before)
+    except MassGenError as error:
+        assert "mounted" in str(error), error
+    else:
+        raise SystemExit("it was brought back")
+    assert os.listdir(other) == ["precious"]
+    subprocess.run(["umount", files / place], check=True)
+assert one.bring_back(before) == []
+"""
+
+
+def test_what_is_mounted_in_the_folder_is_left_alone(files: Path, tmp_path: Path) -> None:
+    """Also a folder of the same file system, in a folder that was there before, and in one that is to go."""
+    apart = ["unshare", "--mount", "--map-root-user", "--propagation", "private"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True, timeout=60, check=False).returncode:
+        pytest.skip("not in CI: folders can only be mounted where namespaces can be made")
+    (files / "known").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").touch()
+    subprocess.run([*apart, sys.executable, "-c", _MOUNTED], cwd=tmp_path, timeout=60, check=True)
 
 
 @pytest.mark.anyio

@@ -147,6 +147,23 @@ def test_a_folder_outside_of_the_run_is_asked_about(
     assert tree(folder) == {}
 
 
+def test_a_run_that_somebody_sent_leads_nowhere_unasked(
+    run: Path, tmp_path: Path, massgen: Massgen, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not by a link in the place of its folders, and not by a time that no calendar has."""
+    (folder := tmp_path / "home" / "documents").mkdir(parents=True)
+    happen(run, folder, [("write", '{"path": "a"}', "one")])
+    (run / "workspaces").symlink_to(tmp_path / "home")
+    log = run / FOLDER / "log.jsonl"
+    line = {**json.loads(log.read_text(encoding="ascii")), "at": 1e300, "path": str(folder)}
+    log.write_text(json.dumps(line) + "\n", encoding="ascii")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert massgen("last") == 0
+    with pytest.raises(UsageProblem, match="--yes"):
+        massgen("last", "1")
+    assert tree(folder).keys() == {"a"}
+
+
 def test_a_run_of_which_nothing_was_kept_says_so(run: Path, massgen: Massgen, capsys: pytest.CaptureFixture[str]) -> None:
     """And makes nothing in its folder."""
     happen(run, run, [])

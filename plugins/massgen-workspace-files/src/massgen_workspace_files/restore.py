@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from massgen_core.api import MassGenError
 from massgen_workspace_files.store import Manifest, Store, digest_of
-from massgen_workspace_files.tree import FOLDER, Entry, chmod, is_excluded, remove
+from massgen_workspace_files.tree import Entry, chmod, enter, is_excluded, mount_of, remove
 
 __all__ = ["Restorer"]
 
@@ -32,6 +32,7 @@ class Restorer:
         self._entries: Iterator[Entry] = iter(manifest)
         self._next: Entry | None = next(self._entries, None)
         self._owner: tuple[int, int] | None = None
+        self._mount: tuple[int, bytes] = (0, b"")
         self.missing: list[str] = []
 
     def run(self, folder: int) -> list[str]:
@@ -39,11 +40,12 @@ class Restorer:
 
         Raises:
             MassGenError: A content is missing or damaged.
-            OSError: The folder cannot be written.
+            OSError: The folder cannot be written, or something is mounted in it.
         """
         state = os.fstat(folder)
         # Files belong to whom the folder does: commands in containers are somebody else than root.
         self._owner = (state.st_uid, state.st_gid) if os.geteuid() == 0 else None
+        self._mount = mount_of(folder)
         self._folder(folder, "")
         return self.missing
 
@@ -80,7 +82,7 @@ class Restorer:
             os.mkdir(name, 0o700, dir_fd=folder)
         elif stat.S_IMODE(state.st_mode) & 0o700 != 0o700:
             chmod(folder, name, 0o700)
-        inner = os.open(name, FOLDER, dir_fd=folder)
+        inner = enter(folder, name, self._mount)
         try:
             self._folder(inner, f"{entry.path}/")
             if self._owner is not None:
@@ -130,7 +132,7 @@ class Restorer:
             finally:
                 os.close(target)
             if state is not None and stat.S_ISDIR(state.st_mode):
-                remove(folder, name)
+                remove(folder, name, self._exclude)
             os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with suppress(OSError):

@@ -20,6 +20,7 @@ from massgen_workspace_files.workspace import FOLDER, FilesWorkspace
 __all__ = ["Rollback", "Step"]
 
 _WIDE = 100
+_LATEST = 1 << 40  # seconds; calendars end somewhere
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +89,7 @@ def _steps(folder: Path, app: App) -> Iterator[Step]:
         yield Step(
             number=number,
             agent=line["agent"],
-            at=float(at) if isinstance(at, int | float) else 0.0,
+            at=float(at) if isinstance(at, int | float) and 0 <= at < _LATEST else 0.0,
             what=what.strip(),
             snapshot=line["id"],
             path=line["path"],
@@ -122,7 +123,7 @@ def _list(steps: Sequence[Step], app: App, folder: Path, *, is_json: bool) -> in
 def _roll_back(step: Step, folder: Path, app: App, *, is_sure: bool) -> int:
     path = Path(step.path)
     _check(path)
-    own = os.path.realpath(folder / "workspaces")
+    own = os.path.join(os.path.realpath(folder), "workspaces")  # whoever sent the run may have put a link in its place
     if not is_sure and not os.path.realpath(path).startswith(f"{own}{os.sep}") and not _is_wanted(path, step):
         app.err("nothing was changed; --yes does not ask")
         return 1

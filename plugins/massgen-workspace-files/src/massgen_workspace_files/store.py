@@ -27,6 +27,7 @@ _CLONE = 0x40049409  # of Linux: both files share their blocks until one of them
 # A file that changed less than this before it was looked at may have changed since without showing it.
 _RACY_NS = 100_000_000
 _ID = re.compile(r"[0-9a-f]{32}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -65,7 +66,10 @@ class Manifest:
         shape = (str, str, int, str, int, str)
         if not isinstance(said, list) or tuple(type(part) for part in said) != shape or said[0] not in ("d", "f", "l", "x"):
             raise self._damaged("a line of it names nothing")
-        return Entry(*said)
+        entry = Entry(*said)
+        if entry.kind == "f" and not _DIGEST.fullmatch(entry.digest):  # it becomes a path
+            raise self._damaged(f"it has no content of {entry.path[:80]!r}")
+        return entry
 
     def __iter__(self) -> Iterator[Entry]:
         before: tuple[bytes, ...] = ()
@@ -276,10 +280,7 @@ class Store:
             MassGenError: It is missing or damaged.
         """
         path, sums = self._object(digest), hashlib.blake2b(digest_size=32)
-        try:
-            source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise MassGenError(f"a content that was kept is missing: {path}") from None
+        source = self._opened(path)
         try:
             while piece := os.read(source, _PIECE):
                 sums.update(piece)
@@ -292,15 +293,27 @@ class Store:
             raise MassGenError(f"a content that was kept is damaged: {path}")
 
     def text(self, digest: str) -> bytes:
-        """Return a content."""
-        return Path(self._object(digest)).read_bytes()
+        """Return a content.
+
+        Raises:
+            MassGenError: It is missing.
+        """
+        with os.fdopen(self._opened(self._object(digest)), "rb") as source:
+            return source.read()
+
+    @staticmethod
+    def _opened(path: str) -> int:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            raise MassGenError(f"a content that was kept is missing: {path}") from None
 
     # The list of snapshots
 
     def note(self, **said: Any) -> None:
         """Write a line into the list of snapshots."""
         line = json.dumps({"at": time.time(), **said}, ensure_ascii=True) + "\n"
-        descriptor = os.open(self.folder / "log.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.folder / "log.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, line.encode("ascii"))
         finally:

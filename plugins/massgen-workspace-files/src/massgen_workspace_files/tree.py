@@ -13,9 +13,9 @@ import attrs
 
 from massgen_core.api import MassGenError
 
-__all__ = ["DEEPEST", "FOLDER", "Entry", "Found", "Kind", "chmod", "is_excluded", "open_folder", "order", "remove", "walk"]
+__all__ = ["DEEPEST", "FOLDER", "Entry", "Found", "Kind", "chmod", "enter", "is_excluded", "mount_of", "open_folder", "order", "remove", "walk"]
 
-# "d" folder, "f" file, "l" link; "x" is there and cannot be kept: a pipe, a socket, a device, what may not be read, another file system.
+# "d" folder, "f" file, "l" link; "x" is there and cannot be kept: a pipe, a socket, a device, what may not be read, what is mounted.
 Kind: TypeAlias = Literal["d", "f", "l", "x"]
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 DEEPEST = 100
@@ -77,13 +77,26 @@ def open_folder(path: str) -> int:
         raise MassGenError(f"the working folder {path} cannot be opened: {error.strerror}; nothing was done") from None
 
 
+def mount_of(folder: int) -> tuple[int, bytes]:
+    """Return what tells what is mounted at, or around, an open folder; parts of one file system that are mounted elsewhere have one device."""
+    device = os.fstat(folder).st_dev
+    try:
+        said = os.open(f"/proc/self/fdinfo/{folder}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # not on Linux
+        return device, b""
+    try:
+        return device, os.read(said, 4096).partition(b"mnt_id:")[2].partition(b"\n")[0]
+    finally:
+        os.close(said)
+
+
 def walk(folder: int, exclude: Sequence[str] = ()) -> Iterator[Found]:
     """Yield everything in an open folder, sorted by `order`; what vanishes meanwhile is left out.
 
     Raises:
         MassGenError: Folders are nested too deep.
     """
-    device = os.fstat(folder).st_dev
+    mount = mount_of(folder)
     stack = [(os.dup(folder), "", iter(_names(folder, exclude)))]
     try:
         while stack:
@@ -101,7 +114,7 @@ def walk(folder: int, exclude: Sequence[str] = ()) -> Iterator[Found]:
                 kind: Kind = "f" if stat.S_ISREG(state.st_mode) else "l" if stat.S_ISLNK(state.st_mode) else "x"
                 yield Found(kind, path, name, parent, state)
                 continue
-            inner = _inner(parent, name, device)
+            inner = _inner(parent, name, mount)
             yield Found("x" if inner is None else "d", path, name, parent, state)
             if inner is not None:
                 if len(stack) > DEEPEST:
@@ -117,13 +130,13 @@ def _names(folder: int, exclude: Sequence[str]) -> list[str]:
     return sorted((name for name in os.listdir(folder) if not is_excluded(name, exclude)), key=os.fsencode)
 
 
-def _inner(parent: int, name: str, device: int) -> int | None:
-    """Open a folder in a folder, None where it may not be read or belongs to another file system."""
+def _inner(parent: int, name: str, mount: tuple[int, bytes]) -> int | None:
+    """Open a folder in a folder, None where it may not be read or something is mounted there."""
     try:
         found = os.open(name, FOLDER, dir_fd=parent)
     except OSError:
         return None
-    if os.fstat(found).st_dev == device:
+    if mount_of(found) == mount:
         return found
     os.close(found)
     return None
@@ -143,13 +156,30 @@ def chmod(parent: int, name: str, mode: int) -> None:
 
 
 def remove(parent: int, name: str, exclude: Sequence[str] = ()) -> None:
-    """Remove what has a name in an open folder, with what is in it; folders that hold what is excluded stay."""
-    later = [name]
+    """Remove what has a name in an open folder, with what is in it; folders that hold what is excluded stay.
+
+    Raises:
+        OSError: Something cannot be removed, or is mounted there.
+    """
+    later, mount = [name], mount_of(parent)
     while later:
-        _remove(parent, later.pop(), exclude, top=parent, later=later, depth=0)
+        _remove(parent, later.pop(), exclude, top=parent, mount=mount, later=later, depth=0)
 
 
-def _remove(parent: int, name: str, exclude: Sequence[str], *, top: int, later: list[str], depth: int) -> None:
+def enter(parent: int, name: str, mount: tuple[int, bytes]) -> int:
+    """Open a folder in a folder to change what is in it.
+
+    Raises:
+        OSError: It cannot be opened, or something is mounted there.
+    """
+    found = os.open(name, FOLDER, dir_fd=parent)
+    if mount_of(found) == mount:
+        return found
+    os.close(found)
+    raise OSError(errno.EXDEV, "something is mounted there; unmount it", name)
+
+
+def _remove(parent: int, name: str, exclude: Sequence[str], *, top: int, mount: tuple[int, bytes], later: list[str], depth: int) -> None:
     try:
         state = os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
@@ -164,11 +194,11 @@ def _remove(parent: int, name: str, exclude: Sequence[str], *, top: int, later: 
         return
     if stat.S_IMODE(state.st_mode) & 0o700 != 0o700:
         chmod(parent, name, stat.S_IMODE(state.st_mode) | 0o700)
-    folder = os.open(name, FOLDER, dir_fd=parent)
+    folder = enter(parent, name, mount)
     try:
         for inner in os.listdir(folder):
             if not is_excluded(inner, exclude):
-                _remove(folder, inner, exclude, top=top, later=later, depth=depth + 1)
+                _remove(folder, inner, exclude, top=top, mount=mount, later=later, depth=depth + 1)
     finally:
         os.close(folder)
     try:
