@@ -147,10 +147,10 @@ def test_sockets_of_dead_proxies_are_removed(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
         for name in ("dead", "empty", "new", "served"):
-            (tmp_path / f"massgen-proxy-{name}").mkdir()
+            (tmp_path / f"massgen-proxy-{name}" / "seen").mkdir(parents=True)
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
-            dead.bind(str(tmp_path / "massgen-proxy-dead" / "socket"))
-        server.bind(str(tmp_path / "massgen-proxy-served" / "socket"))
+            dead.bind(str(tmp_path / "massgen-proxy-dead" / "seen" / "socket"))
+        server.bind(str(tmp_path / "massgen-proxy-served" / "seen" / "socket"))
         server.listen()
         for name in ("dead", "empty", "served"):
             os.utime(tmp_path / f"massgen-proxy-{name}", (1, 1))

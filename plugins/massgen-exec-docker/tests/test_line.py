@@ -55,11 +55,12 @@ async def test_the_folder_goes_with_the_line() -> None:
     line, ended = Line(), anyio.Event()
     await line.open()
     assert os.path.exists(f"{line.folder}/socket")  # noqa: ASYNC240
+    assert os.stat(os.path.dirname(line.folder)).st_mode & 0o777 == 0o700, "other users of this machine would get to the socket"
     ended.set()
     with anyio.fail_after(SECONDS):
         assert await line.accepted(ended) is None
     await line.close()
-    assert not os.path.exists(line.folder)  # noqa: ASYNC240
+    assert not os.path.exists(os.path.dirname(line.folder))  # noqa: ASYNC240
 
 
 async def test_one_connection_is_taken() -> None:

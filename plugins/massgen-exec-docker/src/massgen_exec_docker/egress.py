@@ -22,10 +22,11 @@ import attrs
 
 from massgen_core.api import MassGenError, address_refusal, clean_line
 
-__all__ = ["Proxy", "Rules", "sweep"]
+__all__ = ["Proxy", "Rules", "socket_folder", "sweep"]
 
 PREFIX = "massgen-proxy-"
-NEW_SECONDS = 60.0  # one that is just being made
+INNER = "seen"
+NEW_SECONDS = 600.0  # one that is just being made, or waits for an agent; knocking there would be taken for it
 HEAD = 1 << 16
 PIECE = 1 << 16
 HEAD_SECONDS = 30.0
@@ -37,6 +38,14 @@ _HOP = ("connection", "keep-alive", "proxy-authorization", "proxy-connection", "
 _BROKEN = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
+def socket_folder() -> str:
+    """Make a folder for a socket: whoever sees it in a container may connect, and other users of this machine do not get there."""
+    folder = os.path.join(tempfile.mkdtemp(prefix=PREFIX), INNER)
+    os.mkdir(folder)
+    os.chmod(folder, 0o755)  # noqa: S103 - a container's user looks for the socket in it
+    return folder
+
+
 def sweep() -> None:
     """Remove the sockets of this user's proxies that nobody serves any more."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
@@ -46,7 +55,7 @@ def sweep() -> None:
                 continue
             with socket.socket(socket.AF_UNIX) as door:
                 door.settimeout(1)
-                if door.connect_ex(f"{folder}/socket") in (errno.ECONNREFUSED, errno.ENOENT):
+                if door.connect_ex(f"{folder}/{INNER}/socket") in (errno.ECONNREFUSED, errno.ENOENT):
                     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -101,14 +110,13 @@ class Proxy:
 
     rules: Rules
     log: Callable[[str, str, str], None]
-    folder: str = attrs.field(factory=lambda: tempfile.mkdtemp(prefix=PREFIX))
+    folder: str = attrs.field(factory=socket_folder)
     _listener: anyio.abc.SocketListener | None = None
     _scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     _done: anyio.Event = attrs.field(factory=anyio.Event)
 
     async def open(self) -> None:
         """Begin to listen."""
-        os.chmod(self.folder, 0o755)  # noqa: S103 - a container's user looks for the socket in it
         self._listener = await anyio.create_unix_listener(f"{self.folder}/socket", mode=0o666)
 
     async def serve(self) -> None:
@@ -126,7 +134,7 @@ class Proxy:
         self._scope.cancel()
         with anyio.move_on_after(5):
             await self._done.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(os.path.dirname(self.folder), ignore_errors=True)
 
     async def _guarded(self, client: anyio.abc.SocketStream) -> None:
         with suppress(*_BROKEN):

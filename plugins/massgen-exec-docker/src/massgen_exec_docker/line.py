@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from contextlib import suppress
 
 import anyio
 import anyio.abc
 import attrs
 
-from massgen_exec_docker.egress import PREFIX
+from massgen_exec_docker.egress import socket_folder
 
 __all__ = ["Line"]
 
@@ -24,12 +23,11 @@ class Line:
         folder: Where it is; the container sees this folder, and nothing can be written in it from there.
     """
 
-    folder: str = attrs.field(factory=lambda: tempfile.mkdtemp(prefix=PREFIX))
+    folder: str = attrs.field(factory=socket_folder)
     _listener: anyio.abc.SocketListener | None = None
 
     async def open(self) -> None:
         """Begin to listen."""
-        os.chmod(self.folder, 0o755)  # noqa: S103 - the container's user looks for the socket in it
         self._listener = await anyio.create_unix_listener(f"{self.folder}/socket", mode=0o666)
 
     async def accepted(self, closed: anyio.Event) -> anyio.abc.ByteStream | None:
@@ -52,4 +50,4 @@ class Line:
         """Take no connection any more, and remove the socket."""
         if self._listener is not None:
             await self._listener.aclose()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(os.path.dirname(self.folder), ignore_errors=True)

@@ -51,11 +51,20 @@ class Pool:
         """Return one that waits, or that is being started, and start another; None where there is none: whoever asks finds out why."""
         while self._ahead:
             one = self._ahead.popleft()
-            await one.is_ready.wait()
-            if one.session is not None and not one.session.lost:
+            try:
+                await one.is_ready.wait()
+            except BaseException:  # whoever asked is cancelled; the next one takes it
+                self._ahead.appendleft(one)
+                if self._is_closed:
+                    with anyio.CancelScope(shield=True):
+                        await self.close()
+                raise
+            if one.session is not None:
                 self.fill()
-                return one.session
-            await self._close(one)
+                if not one.session.lost:
+                    return one.session
+            with anyio.CancelScope(shield=True):
+                await self._close(one)
         return None
 
     async def _open(self, one: _Ahead) -> None:
