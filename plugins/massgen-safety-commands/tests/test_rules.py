@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,23 @@ def test_rule_is_well_formed(rule: Rule) -> None:
 def test_names_are_unique() -> None:
     """A name stands for one rule."""
     assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("unit", ["-C ", "--a ", "-c x ", "--data", "--data=", "-d=", "-d@", "-e", "push -", "/..", "-v /tmp/", "net.connect "])
+@pytest.mark.parametrize("start", ["git ", "git clean ", "curl --data", "curl -d ", "nc ", "docker ", "kubectl ", "python -m ", "x"])
+def test_no_line_holds_a_rule_up(start: str, unit: str) -> None:
+    """A line that was made to be slow to match would stop the whole run: the patterns are tried where everything else waits for them."""
+
+    def late(number: int, frame: object) -> None:
+        pytest.fail("a pattern takes too long")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(30)
+    try:
+        list(find(read("shell", f"{start}{unit * (9000 // len(unit))}!")))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_dangerous_lines_are_caught() -> None:
