@@ -34,6 +34,10 @@ def level(code: str, language: str = "shell", permissions: CommandPermissions = 
         ("ls || rm x", "deny"),
         ("cat secrets.txt", "deny"),
         (";", "ask"),
+        ("pytest -q 2>&1 | ls", "allow"),
+        ("pytest 2>&1; curl x", "ask"),
+        ("pytest >&1curl x", "ask"),
+        ("pytest & curl x", "ask"),
     ],
 )
 def test_the_strictest_pattern_wins(code: str, wanted: str) -> None:
@@ -47,6 +51,34 @@ def test_code_of_other_languages_is_named_by_it() -> None:
     assert level("ls", "python") == "ask"
     assert level("open('secret')", "python") == "deny"
     assert level("rm x", "python") == "ask"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "code", "language", "wanted"),
+    [
+        ("*pytest*", "curl x; pytest", "shell", "ask"),
+        ("*pytest*", "curl x # pytest", "python", "ask"),
+        ("*.py", "ls $(curl x).py", "shell", "ask"),
+        ("sh*", "curl x", "shell", "ask"),
+        ("py*", "import os", "python", "ask"),
+        ("shell:ls*", "ls; curl x", "shell", "ask"),
+        ("shell:ls*", "ls; ls -l", "shell", "allow"),
+        ("*:print*", "print(1)", "python", "allow"),
+        ("python:*", "import os\nprint(1)", "python", "allow"),
+        ("shell:*", "ls $(curl x)", "shell", "allow"),
+        ("*", "ls $(curl x)", "shell", "allow"),
+        ("*", "print(1)", "python", "allow"),
+    ],
+)
+def test_a_pattern_allows_no_more_than_it_names(pattern: str, code: str, language: str, wanted: str) -> None:
+    """Neither the other commands of a line, nor what only a language's name makes it match."""
+    assert level(code, language, CommandPermissions(allow=(pattern,))) == wanted
+
+
+def test_a_pattern_that_denies_programs_need_not_name_the_language() -> None:
+    """The stricter reading counts; but a line of a shell is not what the word `shell` matches."""
+    assert level("import os", "python", CommandPermissions(deny=("py*",))) == "deny"
+    assert level("ls", permissions=CommandPermissions(deny=("sh*",))) == "allow"
 
 
 def test_without_allow_nothing_more_is_asked() -> None:

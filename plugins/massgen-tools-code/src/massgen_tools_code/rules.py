@@ -14,8 +14,9 @@ __all__ = ["RULE", "Rules"]
 
 RULE = "code.permissions"
 
-_BETWEEN = re.compile(r"(?:&&|\|\||[;&|\n])+")
-# What runs a command within a command: no pattern allows a line that has it.
+# `>&1` joins two outputs and ends no command.
+_BETWEEN = re.compile(r"(?:&&|\|\||[;|\n]|&(?!(?<=>&)[0-9](?:[\s;&|]|$)))+")
+# What runs a command within a command: no pattern allows a line that has it, but those that allow anything.
 _WITHIN = re.compile(r"`|\$\(|[<>]\(")
 
 
@@ -24,7 +25,7 @@ class Rules:
     """Judges commands by the patterns of a section.
 
     A shell line is taken apart at its operators: a pattern of `deny` or `ask` holds where it matches the line or a part of it, and those of `allow`
-    hold where each part is matched by one.
+    hold where each part is matched by one. A pattern that allows a program begins with its language.
     """
 
     permissions: CommandPermissions
@@ -35,11 +36,10 @@ class Rules:
         if not (given.allow or given.ask or given.deny):
             return None
         line = code.strip()
-        whole = [line, f"{language}:{line}"] if language == "shell" else [f"{language}:{line}"]
-        parts = [part.strip() for part in _BETWEEN.split(line) if part.strip()] if language == "shell" else []
+        parts = [part.strip() for part in _BETWEEN.split(line) if part.strip()] if language == "shell" else [line]
         for level in ("deny", "ask"):
             for pattern in getattr(given, level):
-                if any(fnmatchcase(text, pattern) for text in (*whole, *parts)):
+                if any(_matches(pattern, language, text) for text in (line, *parts)):
                     return Verdict(level=level, reason=f"{RULE}.{level} names {pattern!r}", rule=f"{RULE}.{level}")
         if not given.allow:
             return Verdict(level="allow", rule=RULE)
@@ -47,10 +47,24 @@ class Rules:
 
     def _allowed(self, language: str, line: str, parts: list[str]) -> Verdict:
         allow = self.permissions.allow
-        named = next((pattern for pattern in allow if fnmatchcase(f"{language}:{line}", pattern)), "")
-        if not named and parts and not _WITHIN.search(line):
-            found = [next((pattern for pattern in allow if fnmatchcase(part, pattern)), "") for part in parts]
-            named = ", ".join(dict.fromkeys(found)) if all(found) else ""
-        if named:
-            return Verdict(level="allow", reason=f"{RULE}.allow names {named!r}", rule=f"{RULE}.allow")
+        if language == "shell" and _WITHIN.search(line):
+            allow = tuple(pattern for pattern in allow if pattern in ("*", "shell:*"))
+        found = [next((pattern for pattern in allow if _allows(pattern, language, part)), "") for part in parts]
+        if found and all(found):
+            return Verdict(level="allow", reason=f"{RULE}.allow names {', '.join(dict.fromkeys(found))!r}", rule=f"{RULE}.allow")
         return Verdict(level="ask", reason=f"{RULE}.allow does not name it", rule=f"{RULE}.allow")
+
+
+def _matches(pattern: str, language: str, text: str) -> bool:
+    """Return whether a pattern names it; a pattern of command lines may name a program, too, where that makes it stricter."""
+    if _allows(pattern, language, text):
+        return True
+    return language != "shell" and fnmatchcase(f"{language}:{text}", pattern)
+
+
+def _allows(pattern: str, language: str, text: str) -> bool:
+    """Return whether a pattern is meant for it: the language is written out, and never what the first `*` of a command line stands for."""
+    for prefix in (f"{language}:", "*:"):
+        if pattern.startswith(prefix) and fnmatchcase(text, pattern.removeprefix(prefix)):
+            return True
+    return pattern == "*" or (language == "shell" and fnmatchcase(text, pattern))
