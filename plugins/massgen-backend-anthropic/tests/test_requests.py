@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from massgen_backend_anthropic.catalogue import CATALOGUE
 from massgen_backend_anthropic.config import AnthropicConfig
 from massgen_backend_anthropic.wire import betas_of, body_of
 from massgen_core.api import BadRequest, File, Image, Message, ModelRequest, ProviderItem, Sampling, Text, Tool, ToolCall, ToolResult
@@ -272,7 +273,7 @@ async def test_schema() -> None:
 @pytest.mark.parametrize(
     ("asked", "config", "said"),
     [
-        ({"model": ""}, {}, "model"),
+        ({"model": ""}, {"base_url": "https://example.org"}, "needs a model's name"),
         ({"sampling": Sampling(temperature=0.0)}, {}, "sampling.temperature"),
         ({"sampling": Sampling(top_p=0.5)}, {}, "sampling.top_p"),
         ({"sampling": Sampling(seed=1)}, {"api_version": "2023-06-01"}, "seed"),
@@ -290,3 +291,9 @@ async def test_what_cannot_be_asked(asked: dict[str, Any], config: dict[str, Any
     """What the server cannot take is refused before it is sent, never left out silently."""
     with pytest.raises(BadRequest, match=said):
         await body(config=config, **asked)
+
+
+async def test_an_agent_that_names_no_model() -> None:
+    """It gets the usual one at Anthropic, with what goes for that one."""
+    assert await body(model="", reasoning_effort="high") == await body(model="claude-sonnet-5-5", reasoning_effort="high")
+    assert "claude-sonnet-5-5" in {one.name for one in CATALOGUE.models()}

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from massgen_backend_gemini.backend import GeminiBackend
+from massgen_backend_gemini.catalogue import CATALOGUE
+from massgen_backend_gemini.config import GeminiConfig
+from massgen_backend_gemini.wire import asked_of
 from massgen_core.api import (
     BadRequest,
     Chunk,
@@ -313,3 +316,14 @@ async def test_stop_tells_the_model(played: Any) -> None:
     """The end names the model that answered."""
     async with played(DONE) as (backend, _, _):
         assert (await hear(backend))[-1] == StopChunk("stop", "m", "STOP")
+
+
+async def test_an_agent_that_names_no_model() -> None:
+    """It gets the usual one at Google, with what goes for that one."""
+    none, usual = [
+        await asked_of(ModelRequest(model=model, messages=(Message.of("user", "Hi"),), reasoning_effort="low"), GeminiConfig(), Path())
+        for model in ("", "gemini-2.5-flash")
+    ]
+
+    assert (none.model, none.config) == (usual.model, usual.config)
+    assert usual.model in {one.name for one in CATALOGUE.models()}

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from massgen_backend_openai.catalogue import CATALOGUE
 from massgen_backend_openai.config import OpenAIConfig, ReasoningConfig, TextConfig
 from massgen_backend_openai.files import placing
 from massgen_backend_openai.schemas import Tools
@@ -311,7 +312,6 @@ async def test_schema() -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({"model": ""}, "name"),
         ({"sampling": Sampling(seed=1)}, "seed"),
         ({"sampling": Sampling(stop=("x",))}, "stop"),
         ({"options": {"stream": False}}, "stream"),
@@ -322,3 +322,12 @@ async def test_what_cannot_be_asked(asked: dict[str, Any], told: str) -> None:
     """What the API does not take is refused before it is sent, never left out silently."""
     with pytest.raises(BadRequest, match=told):
         await body(**asked)
+
+
+async def test_an_agent_that_names_no_model() -> None:
+    """It gets the usual one at OpenAI, with what goes for that one; another server is asked for its own."""
+    usual, elsewhere = await body(model="", reasoning_effort="max"), await body(model="", config=OpenAIConfig(base_url="https://example.org/v1"))
+
+    assert usual == await body(model="gpt-5.4-mini", reasoning_effort="max")
+    assert "model" not in elsewhere
+    assert "gpt-5.4-mini" in {one.name for one in CATALOGUE.models()}

@@ -67,8 +67,8 @@ class AnthropicBackend:
         """Start a call; see the contract."""
         body = await self._body(request)
         async with AsyncExitStack() as stack:
-            first = await self._sent(stack, body, request.model)
-            async with aclosing(self._stream(stack, first, body, request.model)) as chunks:
+            first = await self._sent(stack, body, body["model"])
+            async with aclosing(self._stream(stack, first, body, body["model"])) as chunks:
                 yield chunks
 
     async def count_tokens(self, request: ModelRequest) -> int:

@@ -12,6 +12,7 @@ from massgen_core.api import ConfigProblem, check_address, check_headers, check_
 __all__ = ["ADDRESS", "OWN_FIELDS", "AnthropicConfig", "Thinking"]
 
 UPLOAD_BYTES = 2_000_000
+USUAL_MODEL = "claude-sonnet-5-5"  # not the dearest: an agent that names no model shall not surprise by its bill
 ADDRESS = "https://api.anthropic.com"
 OWN_FIELDS = frozenset({"messages", "model", "stream", "tools"})  # what the backend itself must say
 Thinking = Literal["adaptive", "enabled", "between_tools", "disabled"]
@@ -94,6 +95,11 @@ class AnthropicConfig:
     def reference(self) -> str:
         """The reference to the key, empty where none is sent: a key goes by itself to Anthropic only."""
         return self.key or ("ANTHROPIC_API_KEY" if self.address == ADDRESS else "")
+
+    @property
+    def usual_model(self) -> str:
+        """The model of an agent that names none; empty elsewhere."""
+        return USUAL_MODEL if self.address == ADDRESS else ""
 
     @property
     def least_upload(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from massgen_backend_anthropic.config import OWN_FIELDS, AnthropicConfig
 from massgen_backend_anthropic.conversation import Writer
 from massgen_backend_anthropic.rules import BINDING, BUDGETS, Rules, rules_of
@@ -30,8 +32,9 @@ async def body_of(request: ModelRequest, config: AnthropicConfig, placed: Mappin
     Raises:
         BadRequest: The model cannot be asked this; the message says what and which option helps.
     """
+    request = attrs.evolve(request, model=request.model or config.usual_model)
     if not request.model:
-        raise BadRequest("Anthropic needs a model's name, for instance 'claude-sonnet-5-5'; write it as the agent's `model`")
+        raise BadRequest("this server needs a model's name; write it as the agent's `model`")
     rules = rules_of(request.model)
     body: dict[str, Any] = {"model": request.model, "max_tokens": request.sampling.max_tokens or config.max_tokens or min(rules.most, DEFAULT_TOKENS)}
     is_thinking = _think(body, request, config, rules)

@@ -13,6 +13,7 @@ __all__ = ["CATEGORIES", "KEYS", "OWN_FIELDS", "GeminiConfig"]
 
 KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")  # looked for where no key is named; Google's own tools read both
 UPLOAD_BYTES = 2_000_000
+USUAL_MODEL = "gemini-2.5-flash"  # not the dearest: an agent that names no model shall not surprise by its bill
 OWN_FIELDS = frozenset({"contents", "model", "tools"})  # what the backend itself must say
 CATEGORIES: Mapping[str, str] = {
     "harassment": "HARM_CATEGORY_HARASSMENT",
@@ -114,6 +115,11 @@ class GeminiConfig:
     def is_vertex(self) -> bool:
         """Vertex AI is meant."""
         return self.vertex or bool(self.project or self.location or self.credentials)
+
+    @property
+    def usual_model(self) -> str:
+        """The model of an agent that names none; empty elsewhere."""
+        return "" if self.base_url else USUAL_MODEL
 
     @property
     def least_upload(self) -> int:

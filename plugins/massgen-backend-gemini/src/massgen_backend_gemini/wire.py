@@ -59,8 +59,9 @@ async def asked_of(request: ModelRequest, config: GeminiConfig, folder: Path, pl
     Raises:
         BadRequest: Gemini cannot be asked this; the message says what and which option helps.
     """
+    request = attrs.evolve(request, model=request.model or config.usual_model)
     if not request.model:
-        raise BadRequest("Gemini needs a model's name, for instance 'gemini-2.5-flash'; write it as the agent's `model`")
+        raise BadRequest("this server needs a model's name, for instance 'gemini-2.5-flash'; write it as the agent's `model`")
     for name in request.options:
         if name in OWN_FIELDS:
             raise BadRequest(f"the option {name!r} is said by the backend itself and cannot be replaced")

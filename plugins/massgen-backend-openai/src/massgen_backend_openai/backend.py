@@ -81,11 +81,12 @@ class OpenAIBackend:
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
         """Start a call; see the contract."""
         body = await self._requests.body(request)
+        model = str(body.get("model", ""))
         answer = Answer(cites=self._config.citations and request.response_schema is None, chains=self._config.chain)
-        stream = await self._asked(lambda: self._post("/responses", body), request.model)
+        stream = await self._asked(lambda: self._post("/responses", body), model)
         try:
             reader = self._lasting if self._config.background else self._read
-            async with aclosing(reader(stream, answer, request.model)) as chunks:
+            async with aclosing(reader(stream, answer, model)) as chunks:
                 yield chunks
         finally:
             await stream.close()

@@ -12,6 +12,7 @@ from massgen_core.api import ConfigProblem, check_address, check_headers, check_
 __all__ = ["OPENAI", "OWN_FIELDS", "OpenAIConfig", "ReasoningConfig", "TextConfig"]
 
 UPLOAD_BYTES = 2_000_000
+USUAL_MODEL = "gpt-5.4-mini"  # not the dearest: an agent that names no model shall not surprise by its bill
 OPENAI = "https://api.openai.com/v1"
 # What the backend itself must say.
 OWN_FIELDS = frozenset({"background", "input", "instructions", "model", "previous_response_id", "store", "stream", "tools"})
@@ -113,6 +114,11 @@ class OpenAIConfig:
         if self.azure_endpoint:
             return self.azure_endpoint.rstrip("/") + ("/openai" if self.api_version else "/openai/v1")
         return self.base_url.rstrip("/") or OPENAI
+
+    @property
+    def usual_model(self) -> str:
+        """The model of an agent that names none; elsewhere the server knows."""
+        return USUAL_MODEL if self.address == OPENAI else ""
 
     @property
     def least_upload(self) -> int:

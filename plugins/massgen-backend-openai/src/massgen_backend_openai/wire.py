@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from massgen_backend_openai.answers import HINT, IMAGE, KEPT, NAME, RESPONSE
-from massgen_backend_openai.config import OPENAI, OWN_FIELDS, OpenAIConfig
+from massgen_backend_openai.config import OWN_FIELDS, OpenAIConfig
 from massgen_backend_openai.models import most_effort, thinks
 from massgen_backend_openai.schemas import Tools, is_strict
 from massgen_core.api import (
@@ -63,6 +63,7 @@ class Requests:
             BadRequest: The API cannot be asked this; the message says what to change.
         """
         config = self._config
+        request = attrs.evolve(request, model=request.model or config.usual_model)
         self._check(request)
         messages: Sequence[Message] = request.messages
         body: dict[str, Any] = {}
@@ -110,8 +111,6 @@ class Requests:
         return attrs.evolve(message, content=tuple(parts))
 
     def _check(self, request: ModelRequest) -> None:
-        if not request.model and self._config.address == OPENAI:
-            raise BadRequest("OpenAI needs a model's name, for instance 'gpt-5.4-mini'; write it as the agent's `model`")
         sampling = request.sampling
         for name, value in (("seed", sampling.seed), ("stop", sampling.stop or None)):
             if value is not None:
