@@ -127,12 +127,12 @@ def test_what_is_kept_is_found(data: bytes, media_type: str, tmp_path_factory: p
     """Any content of any type is kept below the run's folder under one name, and found there again, also after a move."""
 
     async def keep() -> None:
-        folder = tmp_path_factory.mktemp("run")
+        folder = tmp_path_factory.mktemp("runs") / "run"
         path = await keep_media(folder, data, media_type)
         assert path.parent == folder / "media"
         assert await keep_media(folder, data, media_type) == path
         assert [one.name for one in path.parent.iterdir()] == [path.name]
-        moved = folder.rename(folder.with_name(f"{folder.name}-moved"))
+        moved = folder.rename(folder.with_name("moved"))
         assert await kept_media(moved, str(path)) == data
         assert await kept_media(folder, str(path)) is None
 

@@ -62,7 +62,7 @@ def project(folder: Path, address: str) -> Project:
         "permissions": {"allow": ["mcp__*"]},
         "sinks": ["mcp-log"],
     }
-    return Project.make(folder, {"massgen.yaml": document})
+    return Project.make(folder, {"massgen.yaml": document}).trusted()
 
 
 def log_in(run: Project, env: Mapping[str, str]) -> str:

@@ -34,7 +34,7 @@ def served(scenario: str) -> Iterator[Provider]:
 
 def project(folder: Path, backend: Mapping[str, Any], **files: str) -> Project:
     document = {"version": 1, "strategy": "single", "agents": [{"name": "ann", "model": "m", "backend": {"type": "chat", **backend}}]}
-    return Project.make(folder, {"massgen.yaml": document, **files})
+    return Project.make(folder, {"massgen.yaml": document, **files}).trusted()
 
 
 def found(run: Project, text: str) -> set[str]:
