@@ -49,6 +49,7 @@ class Document:
     source: str
     data: Any = attrs.field(repr=False)
     _root: Node = attrs.field(repr=False)
+    _digest: str = attrs.field(default="", repr=False)
 
     @classmethod
     def of(cls, data: Any, source: str) -> Document:
@@ -161,19 +162,18 @@ def trust_store(environment: Mapping[str, str]) -> TrustStore:
     return TrustStore(trust_file(environment))
 
 
-def may_start(file: Path, environment: Mapping[str, str]) -> bool:
-    """Say whether what one of `config_files` names may be started: it is no project's file, or the user trusts it as it is now.
+def may_start(file: Path, environment: Mapping[str, str], document: Document) -> bool:
+    """Say whether what one of `config_files` names may be started: it is no project's file, or the user trusts what was read.
 
     Args:
         file: The file, as `config_files` names it.
         environment: Environment variables.
-
-    Raises:
-        ConfigProblems: It cannot be read.
+        document: What `read_document` read of it with `includes`: the file may be another one by now.
     """
     from massgen_core.config.layers import PROJECT_FILE, VARIABLE  # noqa: PLC0415
 
-    return file != Path(PROJECT_FILE) or bool(environment.get(VARIABLE, "")) or is_trusted(file, environment)
+    is_persons = file != Path(PROJECT_FILE) or bool(environment.get(VARIABLE, ""))
+    return is_persons or trust_store(environment).trusts(file, document._digest)
 
 
 def is_trusted(file: Path, environment: Mapping[str, str]) -> bool:
@@ -255,10 +255,12 @@ def read_document(path: Path, *, name: str = "", comments: bool = False, include
         ConfigProblems: It cannot be read or is no document.
     """
     from massgen_core.config.document import read  # noqa: PLC0415
-    from massgen_core.config.include import read_whole  # noqa: PLC0415
+    from massgen_core.config.include import Sources, read_whole  # noqa: PLC0415
+    from massgen_core.config.trust import digest  # noqa: PLC0415
 
-    root = read_whole(path, name=name, comments=comments) if includes else read(path, name=name, comments=comments)
-    return Document(root.place.source, root.plain(), root)
+    sources = Sources()
+    root = read_whole(path, name=name, comments=comments, sources=sources) if includes else read(path, name=name, comments=comments)
+    return Document(root.place.source, root.plain(), root, digest(sources.files))
 
 
 def structure(cls: type[T], data: Any, *, path: str = "", document: Document | None = None) -> T:

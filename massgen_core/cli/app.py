@@ -51,6 +51,7 @@ class ConsoleApp:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
+        self.trusted: str | None = None  # the digest of a project's file that a person said yes to; None before there was one to say it to
 
     @property
     def plugins(self) -> Plugins:

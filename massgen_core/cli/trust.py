@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["load_asking"]
 
-_ONCE: list[str] = []  # what was trusted for once holds for the whole conversation
-
 
 def load_asking(app: ConsoleApp, *, is_trusted: bool, **options: Any) -> Loaded:
     """Load a configuration; a project's file that is not trusted is put to the person at the terminal.
+
+    What was trusted for once holds for the whole conversation, as it was then: agents may change files.
 
     Args:
         app: Where it is said.
@@ -31,20 +31,26 @@ def load_asking(app: ConsoleApp, *, is_trusted: bool, **options: Any) -> Loaded:
     """
     from massgen_core.config.load import load  # noqa: PLC0415 - it is what takes long
 
+    known, app.trusted = app.trusted, app.trusted or ""
     try:
-        return load(app.plugins, is_trusted=is_trusted or (_ONCE[-1] if _ONCE else False), **options)
+        return load(app.plugins, is_trusted=known or False, **options)
     except ConfigUntrusted as error:
-        if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-            raise
-        app.err(f"massgen: {error}")
-        answer = _asked()
-        if not answer:
-            raise ConfigUntrusted("it is not trusted, so nothing was started", source=error.source, file=error.file, digest=error.digest) from None
-        if answer == "always":
-            _remember(app, error)
-        _ONCE.append(error.digest)
+        if known is not None or not is_trusted:
+            _ask(app, error)
+        app.trusted = error.digest
         # What is loaded now is what was asked about; a file that changed meanwhile is refused.
         return load(app.plugins, is_trusted=error.digest, **options)
+
+
+def _ask(app: ConsoleApp, error: ConfigUntrusted) -> None:
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise error
+    app.err(f"massgen: {error}")
+    answer = _asked()
+    if not answer:
+        raise ConfigUntrusted("it is not trusted, so nothing was started", source=error.source, file=error.file, digest=error.digest) from None
+    if answer == "always":
+        _remember(app, error)
 
 
 def _asked() -> str:

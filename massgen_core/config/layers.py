@@ -184,7 +184,7 @@ class Layers:
     def judge(self, root: Node, below: Node, sources: Sources, trusted: str | bool) -> None:
         """Refuse a project's file that wants more than a stranger's may have, and that nobody trusts as it is now."""
         found = wants(root, below, acts=self.acts)
-        (path, _), content = sources.files[0], digest(sources.files)
+        path, content = self.folder.resolve() / PROJECT_FILE, digest(sources.files)
         if not found or content == trusted or TrustStore(trust_file(self.environment)).trusts(path, content):
             return
         message = (

@@ -1,4 +1,4 @@
-"""Which projects' files a person trusts: by absolute path and content, in a file that only they can write."""
+"""Which projects' files a person trusts: by where they lie and by content, in a file that only they can write."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ class TrustStore:
         files = known.get("files") if isinstance(known, dict) else None
         return {path: text for path, text in files.items() if isinstance(text, str)} if isinstance(files, dict) else {}
 
+    @staticmethod
+    def place(path: Path) -> str:
+        """Return where a file lies: a link to it lies elsewhere, and with it the programs and folders that it names."""
+        return str(path.parent.resolve() / path.name)
+
     def trusts(self, path: Path, content: str) -> bool:
         """Say whether a file is trusted as it is now.
 
@@ -54,7 +59,7 @@ class TrustStore:
             path: The file.
             content: Its digest.
         """
-        return self.files().get(str(path.resolve())) == content
+        return self.files().get(self.place(path)) == content
 
     def add(self, path: Path, content: str) -> None:
         """Trust a file from now on, until it changes.
@@ -62,7 +67,7 @@ class TrustStore:
         Raises:
             MassGenError: It cannot be written down.
         """
-        self._write({**self.files(), str(path.resolve()): content})
+        self._write({**self.files(), self.place(path): content})
 
     def remove(self, path: Path) -> bool:
         """Trust a file no more, and say whether it was trusted.
@@ -71,7 +76,7 @@ class TrustStore:
             MassGenError: It cannot be written down.
         """
         files = dict(self.files())
-        was = files.pop(str(path.resolve()), None) is not None
+        was = files.pop(self.place(path), None) is not None
         if was:
             self._write(files)
         return was

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -15,14 +16,18 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from massgen_core.api import may_start, read_document, trust
+from massgen_core.cli.app import ConsoleApp
+from massgen_core.cli.trust import load_asking
 from massgen_core.config.document import parse
 from massgen_core.config.layers import named
-from massgen_core.config.load import Loaded
+from massgen_core.config.load import Loaded, load
 from massgen_core.config.sections import AgentConfig, RunConfig
 from massgen_core.config.tree import graft, merge
 from massgen_core.config.trust import TrustStore, digest
 from massgen_core.config.wants import statement, wants
 from massgen_core.errors import ConfigProblem, ConfigProblems, ConfigUntrusted
+from massgen_core.plugins.manager import Plugins
 
 Loading = Callable[..., Loaded]
 
@@ -166,6 +171,58 @@ def test_included_files_are_a_part_of_what_is_trusted(loading: Loading, tmp_path
             (folder / "link.yaml").symlink_to(tmp_path / "outside.yaml")
         with pytest.raises(ConfigProblems, match="of its own folder only"):
             loading(project=text.replace("tools.yaml", way), is_trusted=True)
+
+
+def test_a_link_to_a_trusted_file_is_not_trusted(plugins: Plugins, loading: Loading, tmp_path: Path) -> None:
+    """What a file names is looked for where it lies: a stranger's folder with such a link would have its own programs started."""
+    text = ONE + "toolsets: [dice]\n"
+    with pytest.raises(ConfigUntrusted) as caught:
+        loading(project=text, is_trusted=False)
+    store = TrustStore(tmp_path / "home" / ".config" / "massgen" / "trust.json")
+    store.add(caught.value.file, caught.value.digest)
+    (stranger := tmp_path / "stranger").mkdir()
+    (stranger / "massgen.yaml").symlink_to(caught.value.file)
+
+    loading(project=text, is_trusted=False)
+    with pytest.raises(ConfigUntrusted) as again:
+        load(plugins, folder=stranger, environment={"HOME": str(tmp_path / "home")})
+
+    store.add(again.value.file, again.value.digest)
+    assert load(plugins, folder=stranger, environment={"HOME": str(tmp_path / "home")}).config.toolsets
+    assert len(store.files()) == 2
+
+
+def test_trust_by_the_option_is_for_what_was_there(plugins: Plugins, loading: Loading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a conversation agents may have changed the file before the next question, whether or not it wanted something at first."""
+    for name in ("XDG_CONFIG_HOME", "MASSGEN_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    for first in (ONE, ONE + "toolsets: [dice]\n"):
+        app = ConsoleApp(plugins)
+        loading(project=first)
+        monkeypatch.chdir(tmp_path / "project")
+        for _ in range(2):
+            load_asking(app, is_trusted=True)
+        (tmp_path / "project" / "massgen.yaml").write_text(ONE + "toolsets: [dice, dice]\n")
+        with pytest.raises(ConfigUntrusted):
+            load_asking(app, is_trusted=True)
+
+
+def test_what_was_read_is_what_is_trusted(loading: Loading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is the trusted one again after another one was read makes that one no better."""
+    loading(project=ONE)
+    monkeypatch.chdir(tmp_path / "project")
+    file, environment = Path("massgen.yaml"), {"HOME": str(tmp_path / "home")}
+    trust(file, environment)
+    good = read_document(file, includes=True)
+    file.write_text(ONE + "toolsets: [dice]\n")
+    bad = read_document(file, includes=True)
+    file.write_text(ONE)
+
+    assert may_start(file, environment, good)
+    assert not may_start(file, environment, bad)
+    assert may_start(tmp_path / "config.yaml", environment, bad)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"files": 5}', '{"files": {"a": 5}}'])

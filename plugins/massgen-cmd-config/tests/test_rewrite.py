@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgen_cmd_config.findings import token_at
+from massgen_cmd_config.findings import _lines, token_at
 from massgen_cmd_config.keys import masked
 from massgen_cmd_config.rewrite import comments, rewritten
 from massgen_core.api import Document
@@ -91,3 +93,9 @@ def test_a_line_is_shown_without_its_secrets(line: str, shown: str) -> None:
 def test_the_caret_covers_what_is_meant(line: str, column: int, token: str) -> None:
     """One key or one scalar."""
     assert token_at((line,), 1, column) == token
+
+
+def test_lines_are_shown_of_files_only() -> None:
+    """A stranger's configuration may name a device as one of its files; some have no end."""
+    assert _lines(Path(__file__))[0].startswith('"""')
+    assert _lines(Path("/dev/null")) == ()

@@ -23,6 +23,7 @@ __all__ = ["LINE_END", "Checked", "Finding", "check", "fixed_text", "token_at"]
 
 LINE_END = re.compile("\r\n?|\n")
 _NEAR = 0.75
+_MOST = 1_000_000  # characters, as many as a configuration can have
 
 
 @attrs.frozen(kw_only=True)
@@ -128,8 +129,10 @@ def _notes(plugins: Plugins, path: Path | None) -> list[ConfigProblem]:
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
+        if not path.is_file():  # a configuration may name any path, devices without an end among them
+            return ()
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            return tuple(LINE_END.split(stream.read()))
+            return tuple(LINE_END.split(stream.read(_MOST)))
     except OSError:
         return ()
 

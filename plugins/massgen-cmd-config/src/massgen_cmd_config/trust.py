@@ -45,7 +45,7 @@ class Trust:
             app.err(str(error))
             app.err(f"{file} is trusted from now on, until it changes; massgen config trust --revoke takes it back")
             return 0
-        trusted = str(file.resolve()) in store.files()
+        trusted = store.place(file) in store.files()
         app.err(f"{file} {'is trusted as it is' if trusted else 'asks for nothing that it would have to be trusted for'}")
         return 0
 

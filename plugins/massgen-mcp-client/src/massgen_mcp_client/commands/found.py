@@ -108,7 +108,7 @@ def _servers(path: Path, environment: Mapping[str, str], *, is_named: bool) -> I
     document = read_document(path, comments=True, includes=True)
     if not isinstance(document.data, Mapping):
         raise ConfigProblems([document.problem("a configuration is a mapping")])
-    if not (is_named or may_start(path, environment)):
+    if not (is_named or may_start(path, environment, document)):
         for one in _of_document(document, path, environment):
             yield attrs.evolve(one, config=None, notes=(), problem=f"{path} is not trusted, so none of its servers is started; {_REMEDY}")
         return
