@@ -28,6 +28,15 @@ class Outcome:
         self.meta_info = {"x": 1}
 
 
+class Tone(enum.Enum):
+    LOW = frozenset({1})
+
+
+class Knot:
+    def __init__(self) -> None:
+        self.others = [self, self, self, self]
+
+
 def add(first: int, second: int = 1) -> int:
     """Add two whole numbers.
 
@@ -92,6 +101,10 @@ def where(agent_cwd: str) -> str:
     return agent_cwd
 
 
+def working() -> str:
+    return os.getcwd()
+
+
 def sees(name: str) -> str:
     return os.environ.get(name, "nothing")
 
@@ -111,3 +124,15 @@ def nothing() -> None:
 def speaks() -> str:
     os.write(1, b'{"number": 1, "text": "forged"}\n')
     return "said"
+
+
+def unusual(first: Literal[b"x"] = b"x", second: Tone = Tone.LOW, third: float = float("inf"), fourth: tuple[int, str] = (1, "")) -> None:
+    """Take what JSON has no words for."""
+
+
+def wide(characters: int) -> dict[str, Any]:
+    return {"rows": ["\U0001f600" * characters]}
+
+
+def knot() -> Knot:
+    return Knot()

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from massgen_core.api import ConfigProblem, ConfigProblems, NoticeGiven, Tool, ToolCall, ToolResult, ToolUse, structure
+from massgen_core.api import ConfigProblem, ConfigProblems, ExecCommand, NoticeGiven, SandboxLost, Tool, ToolCall, ToolResult, ToolUse, structure
 from massgen_testkit.context import PlainContext
 from massgen_tools_python.config import PythonConfig
 from massgen_tools_python.toolset import PythonToolset, open_python
@@ -67,6 +68,62 @@ async def test_a_tool_is_described_by_its_function(context: PlainContext) -> Non
         "note": {"type": "string"},
     }
     assert weigh.parameters["additionalProperties"] is True
+
+
+async def test_what_json_has_no_words_for_costs_no_other_function(context: PlainContext) -> None:
+    """Odd annotations and defaults are told as far as they can be, so that every provider takes the tools."""
+    async with opened(context, "unusual", "add") as toolset:
+        unusual, _ = toolset.tools()
+
+    assert json.dumps(unusual.parameters["properties"], allow_nan=False)
+    assert unusual.parameters["properties"]["third"] == {"type": "number"}
+    assert unusual.parameters["properties"]["fourth"] == {"type": "array"}
+
+
+async def test_a_wide_result_is_told_without_its_data(context: PlainContext) -> None:
+    """What is short as text and long as a line of the protocol arrives; so does what holds itself."""
+    async with opened(context, "wide", "knot") as toolset:
+        wide = await call(toolset, "wide", characters=900_000)
+        knot = await call(toolset, "knot")
+
+    assert (wide.is_error, wide.structured) == (False, None)
+    assert len(wide.text) > 900_000
+    assert not knot.is_error
+
+
+@pytest.mark.parametrize("options", [{}, {"executor": {"type": "local"}}])
+async def test_a_function_knows_the_folder_that_it_runs_in(context: PlainContext, tmp_path: Path, options: dict[str, Any]) -> None:
+    """Under the name that it has there: a container has another one for it."""
+    context.workspace = tmp_path / "w"
+    context.workspace.mkdir()
+    async with opened(context, "where", "working", **options) as toolset:
+        assert (await call(toolset, "where")).text == (await call(toolset, "working")).text == str(context.workspace)
+
+
+class Lost:
+    """A sandbox that is lost while its process is asked something."""
+
+    @asynccontextmanager
+    async def start(self, command: ExecCommand) -> AsyncIterator[Lost]:
+        yield self
+
+    async def send(self, data: bytes) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def stdout(self) -> AsyncIterator[bytes]:
+        raise SandboxLost("the engine is gone")
+        yield b""
+
+    stderr = stdout
+
+
+async def test_a_lost_sandbox_is_a_notice(context: PlainContext) -> None:
+    """It says why, and ends no run."""
+    context.objects = {("executor", "lost"): Lost()}
+    async with opened(context, "add", executor={"type": "lost"}) as toolset:
+        assert not toolset.tools()
+
+    assert "the engine is gone" in notices(context)[0]
 
 
 async def test_a_configuration_may_say_more(context: PlainContext) -> None:

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from importlib.resources import files
@@ -108,6 +108,7 @@ class Functions:
         self._config, self._context, self._items = config, context, items
         self._lock = anyio.Lock()
         self._life: _Life | None = None
+        self._lost: MassGenError | None = None
         self._pieces: AsyncIterator[bytes]
         self._rest, self._tail, self._number = b"", b"", 0
 
@@ -184,6 +185,7 @@ class Functions:
         streams = self._life.streams if self._life else None
         assert streams is not None
         answer: dict[str, Any] | None = None
+        self._lost = None
         try:
             with anyio.move_on_after(seconds) as limit:
                 async with anyio.create_task_group() as tasks:
@@ -199,14 +201,16 @@ class Functions:
         return answer
 
     async def _answered(self, streams: _Streams, message: dict[str, Any]) -> dict[str, Any] | None:
-        with suppress(BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        with suppress(BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError), self._losing():
             await streams.send(json.dumps(message).encode() + b"\n")
-            while b"\n" not in self._rest and len(self._rest) < _LONGEST:
+            piece = self._rest
+            read = bytearray(piece)
+            while b"\n" not in piece and len(read) < _LONGEST:
                 piece = await anext(self._pieces, b"")
                 if not piece:
                     return None
-                self._rest += piece
-            line, _, self._rest = self._rest.partition(b"\n")
+                read += piece
+            line, _, self._rest = bytes(read).partition(b"\n")
             with suppress(ValueError):
                 answer = json.loads(line)
                 if isinstance(answer, dict) and answer.get("number") == message["number"]:
@@ -215,11 +219,21 @@ class Functions:
 
     async def _drain(self, streams: _Streams) -> None:
         # Nobody needs it but to say why the process ended; one that is not read holds the process up.
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError), self._losing():
             async for piece in streams.stderr():
                 self._tail = (self._tail + piece)[-_TAIL:]
 
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        """Keep why a sandbox was lost; raised in a task group it would come out wrapped."""
+        try:
+            yield
+        except MassGenError as error:
+            self._lost = error
+
     def _gone(self) -> Ended:
+        if self._lost is not None:
+            return Ended(f"the process of the functions is gone: {self._context.redact(str(self._lost))}")
         tail = self._context.redact(self._tail.decode("utf-8", "replace")).strip()
         last = f"; the last that it said: {tail.splitlines()[-1][:500]}" if tail else ""
         return Ended(f"the process of the functions ended before it answered{last}")

@@ -53,15 +53,13 @@ def _item(one: FunctionConfig, context: Context, wrong: list[str]) -> dict[str, 
     if len(source) > _BIGGEST:
         wrong.append(f"the tool {one.tool!r} is not there: {one.path} is larger than {_BIGGEST} bytes")
         return None
-    # Functions that were written for MassGen 0.1 may take the agent's folder under this name.
-    offered = {"agent_cwd": str(context.workspace) if context.workspace else None}
     return {
         "tool": one.tool,
         "path": str(path),
         "source": source,
         "function": one.function,
         "arguments": dict(one.arguments),
-        "offered": offered,
+        "has_folder": context.workspace is not None,
     }
 
 

@@ -10,6 +10,7 @@ import asyncio
 import enum
 import inspect
 import json
+import math
 import os
 import re
 import sys
@@ -18,7 +19,8 @@ import typing
 from collections import abc
 from typing import Any
 
-LONGEST = 1_000_000
+LONGEST = 1_000_000  # characters of a text
+LINE = 15_000_000  # characters of an answer, whose reader gives up at more
 WORDS = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object", list: "array", tuple: "array", set: "array"}
 SECTIONS = re.compile(r"^\s*(args|arguments|parameters|params|returns?|yields?|raises|examples?|notes?)\s*:?\s*$", re.IGNORECASE)
 
@@ -64,7 +66,7 @@ def described(function: Any, hidden: Any) -> dict[str, Any]:
             made["description"] = notes[name]
         if one.default is one.empty:
             required.append(name)
-        elif isinstance(one.default, (str, int, float, bool)):
+        elif isinstance(one.default, (str, int)) or (isinstance(one.default, float) and math.isfinite(one.default)):
             made["default"] = one.default
         properties[name] = made
     parameters = {"type": "object", "properties": properties, "additionalProperties": is_open}
@@ -80,14 +82,14 @@ def schema(kind: Any) -> dict[str, Any]:
     if origin is typing.Annotated:
         return schema(inner[0])
     if origin is typing.Literal:
-        return {"enum": list(inner)}
+        return {"enum": [plain(member) for member in inner]}
     if origin is typing.Union or origin is getattr(types, "UnionType", typing.Union):
         some = [schema(part) for part in inner if part is not type(None)]
         return some[0] if len(some) == 1 else {"anyOf": some}
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return {"enum": [member.value for member in kind]}
+        return {"enum": [plain(member) for member in kind]}
     word = WORDS.get(origin or kind)
-    if word == "array" and inner and inner[0] is not Ellipsis:
+    if word == "array" and inner and not (origin is tuple and inner[1:] != (Ellipsis,)):
         return {"type": "array", "items": schema(inner[0])}
     if word is None and isinstance(origin, type):
         word = "object" if issubclass(origin, abc.Mapping) else "array" if issubclass(origin, abc.Iterable) else None
@@ -115,28 +117,30 @@ def arguments_of(text: str) -> dict[str, str]:
     return {key: value.strip() for key, value in notes.items() if value.strip()}
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """Return plain data that says what a value does."""
+def plain(value: Any, depth: int = 0, seen: list[None] | None = None) -> Any:
+    """Return plain data that says what a value does; of objects that hold each other, as much as is shown of anything."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
-    if depth > 20:
-        return repr(value)[:200]
+    seen = [] if seen is None else seen
+    seen.append(None)
+    if depth > 20 or len(seen) > LONGEST // 10:  # a row has ten characters at least
+        return f"[{type(value).__name__}]"
     if isinstance(value, enum.Enum):
-        return plain(value.value, depth + 1)
+        return plain(value.value, depth + 1, seen)
     if isinstance(value, dict):
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {str(key): plain(item, depth + 1, seen) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item, depth + 1) for item in value]
+        return [plain(item, depth + 1, seen) for item in value]
     if isinstance(value, (bytes, bytearray)):
         return f"[{len(value)} bytes]"
     for method in ("model_dump", "to_dict", "dict", "_asdict"):
         if callable(getattr(value, method, None)) and not isinstance(value, type):
             try:
-                return plain(getattr(value, method)(), depth + 1)
+                return plain(getattr(value, method)(), depth + 1, seen)
             except Exception:  # noqa: S112 - another method, or its attributes, may say it
                 continue
     inner = getattr(value, "__dict__", None)
-    return {key: plain(item, depth + 1) for key, item in inner.items() if not key.startswith("_")} if inner else str(value)
+    return {key: plain(item, depth + 1, seen) for key, item in inner.items() if not key.startswith("_")} if inner else str(value)
 
 
 def part(value: Any, name: str) -> Any:
@@ -184,6 +188,7 @@ class Worker:
     def __init__(self) -> None:
         self.functions: dict[str, tuple[Any, dict[str, Any]]] = {}
         self.modules: dict[str, Any] = {}
+        self.folder = os.getcwd()
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
 
@@ -193,7 +198,9 @@ class Worker:
             try:
                 function = load(item, self.modules)
                 taken = inspect.signature(function).parameters
-                given = {**{key: value for key, value in item["offered"].items() if key in taken}, **item["arguments"]}
+                # Functions that were written for MassGen 0.1 may take the agent's folder under this name, as this process sees it.
+                folder = {"agent_cwd": self.folder if item["has_folder"] else None} if "agent_cwd" in taken else {}
+                given = {**folder, **item["arguments"]}
                 self.functions[item["tool"]] = function, given
                 made.append({"tool": item["tool"], **described(function, given)})
             except BaseException as error:
@@ -201,6 +208,8 @@ class Worker:
         return {"loaded": made}
 
     def call(self, message: Any) -> dict[str, Any]:
+        if message["tool"] not in self.functions:
+            return {"text": "its file could not be loaded again after the process had ended; call another tool", "is_error": True}
         function, given = self.functions[message["tool"]]
         arguments = {**message["arguments"], **given}
         try:
@@ -234,6 +243,8 @@ def main() -> None:
         answer = worker.load(message["load"]) if "load" in message else worker.call(message)
         try:
             text = json.dumps({**answer, "number": message["number"]})
+            if len(text) > LINE:
+                text = json.dumps({**answer, "structured": None, "number": message["number"]})
         except (TypeError, ValueError, RecursionError) as error:
             text = json.dumps({"number": message["number"], "text": said(error), "is_error": True})
         answers.write(text.encode() + b"\n")
