@@ -54,7 +54,7 @@ class Shelf:
     async def drop(self, word: str) -> None:
         del self.kept[word]
         if word == "file_1":
-            raise ConnectionLost("gone")
+            raise ValueError("a defect")
 
 
 async def test_media_are_found_and_read(tmp_path: Path) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import anyio
+import attrs
 import pytest
 
 from massgen_backend_gemini.config import GeminiConfig
-from massgen_core.api import ConfigProblem, ConnectionLost, RateLimited
-from massgen_testkit import UploadSuite
+from massgen_core.api import ConfigProblem, ConnectionLost, Message, ModelRequest, RateLimited
+from massgen_testkit import PlainContext, UploadSuite
 from massgen_testkit.protocols.gemini import WIRE_FAULTS
-from massgen_testkit.provider import refused
-from massgen_testkit.uploads import told
+from massgen_testkit.provider import Play, refused, serving
+from massgen_testkit.uploads import IMAGE, told
 
 FILE = {"name": "files/f1", "uri": "https://example.org/files/f1", "mimeType": "image/png", "sizeBytes": "300"}
 PLACE = told({"X-Goog-Upload-URL": "http://example.org/upload/v1/files?id=7", "X-Goog-Upload-Status": "active"})
@@ -51,6 +53,29 @@ class TestUploads(UploadSuite):
             await self.asked(tmp_path, PLACE, refused(429, "slow", retry_after="3"))
         with pytest.raises(ConnectionLost, match="could not be made ready"):
             await self.asked(tmp_path, PLACE, stored("FAILED"))
+
+    @pytest.mark.parametrize("plays", [(stored("FAILED"),), (stored("PROCESSING"), attrs.evolve(told(), end="stall"))], ids=["failed", "cancelled"])
+    async def test_what_is_not_ready_is_deleted(self, plays: tuple[Play, ...], tmp_path: Path) -> None:
+        """A file that Google cannot make ready, or that nobody waits for any more, does not stay there."""
+        request = ModelRequest(model=self.model, messages=(Message(role="user", content=(IMAGE,)),))
+
+        async def ask(address: str, context: PlainContext) -> None:
+            async with self.opened(context, {"base_url": address, "upload_bytes": 100}) as backend:
+                with pytest.raises(ConnectionLost, match="made ready"):
+                    await backend.respond(request).__aenter__()
+
+        with anyio.fail_after(30):
+            async with (
+                serving(PLACE, *plays, told()) as provider,
+                PlainContext(folder=tmp_path, secrets={"env:K": "k"}) as context,
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(ask, provider.url, context)
+                while len(provider.asked) < 3:  # noqa: ASYNC110 - the server only keeps what it was asked
+                    await anyio.sleep(0.01)
+                if len(plays) > 1:
+                    group.cancel_scope.cancel()
+            assert (provider.asked[-1].method, provider.asked[-1].path) == ("DELETE", "/v1/files/f1")
 
     def test_elsewhere_nothing_is_uploaded(self) -> None:
         """Another server is not sent uploads unless that is said; Vertex AI takes none."""

@@ -8,7 +8,7 @@ import os
 import ssl
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
@@ -34,6 +34,7 @@ __all__ = ["Connection", "Open", "open_connection"]
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 AI_STUDIO = "https://generativelanguage.googleapis.com"
 CLOSE_SECONDS = 0.2
+DROP_SECONDS = 5.0
 READY_SECONDS = (0.0, 0.5, 1.0, 2.0, *([5.0] * 60))  # between looks whether an uploaded file can be used
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
 
@@ -159,15 +160,24 @@ class Connection:
             place = types.HttpOptions(base_url=self._base_url) if self._base_url else None
             wanted = types.UploadFileConfig(mime_type=media_type, display_name=name, http_options=place)
             made = await self._client.aio.files.upload(file=io.BytesIO(data), config=wanted)
-            for seconds in READY_SECONDS:
-                if made.name and made.uri and made.state != types.FileState.PROCESSING:
-                    if made.state == types.FileState.FAILED:
-                        break
-                    return made.name, made.uri
-                await anyio.sleep(seconds)  # videos are looked through first
-                made = await self._client.aio.files.get(name=made.name or "")
+            try:
+                return await self._ready(name, made)
+            except BaseException:
+                # Nobody else knows of it yet.
+                with anyio.move_on_after(DROP_SECONDS, shield=True), suppress(Exception):
+                    await self._client.aio.files.delete(name=made.name or "")
+                raise
         finally:
             _CALL.reset(token)
+
+    async def _ready(self, name: str, made: types.File) -> tuple[str, str]:
+        for seconds in READY_SECONDS:
+            if made.name and made.uri and made.state != types.FileState.PROCESSING:
+                if made.state == types.FileState.FAILED:
+                    break
+                return made.name, made.uri
+            await anyio.sleep(seconds)  # videos are looked through first
+            made = await self._client.aio.files.get(name=made.name or "")
         raise ConnectionLost(f"the file {name!r} was uploaded and could not be made ready")
 
     async def drop(self, call: Open, name: str) -> None:
