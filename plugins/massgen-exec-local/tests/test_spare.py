@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from massgen_core.api import ExecCommand, Limits
+from massgen_exec_local.cell import Cell
 from massgen_exec_local.executor import LocalExecutor
 from massgen_testkit import PlainContext
 
@@ -72,11 +73,23 @@ async def test_a_waiting_sandbox_that_died_is_replaced(sandbox: Open) -> None:
     async with sandbox() as found:
         await found.run(command("true"))
         for pid in waiting():
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)  # it may be half set up
             with anyio.fail_after(20):
                 while runs(pid):  # noqa: ASYNC110 - nothing tells
                     await anyio.sleep(0.01)
         assert (await found.run(command("echo", "x"))).stdout == b"x\n"
+
+
+async def test_a_sandbox_that_is_half_set_up_leaves_nothing() -> None:
+    """Whoever closes it meanwhile ends all of its processes, those that know nothing of each other's ends among them."""
+    cell = Cell(lambda control: (["/bin/sh", "-c", "sleep 601 & exec sleep 602"], []))
+    with anyio.fail_after(60):
+        while not cmdline(cell._popen.pid).startswith("sleep"):  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.01)
+        (other,) = children(cell._popen.pid)
+        cell.close()
+        while runs(other):  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.01)
 
 
 async def test_a_command_that_ends_after_its_sandbox_leaves_none(sandbox: Open) -> None:

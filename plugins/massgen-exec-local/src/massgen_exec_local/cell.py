@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import marshal
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -158,8 +159,10 @@ class Cell:
             os.close(ending)
 
     def drop(self) -> None:
-        """Kill the supervisor itself."""
-        self._popen.kill()
+        """Kill the supervisor itself, with what sets its sandbox up: the inner of two would wait for the outer for ever."""
+        if self._popen.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End what is left, and give everything back."""
@@ -169,6 +172,6 @@ class Cell:
         try:
             self._popen.wait(0.5)  # it ends with the socket
         except subprocess.TimeoutExpired:
-            self._popen.kill()
+            self.drop()
             with suppress(subprocess.TimeoutExpired):
                 self._popen.wait(KILL_SECONDS)
