@@ -3,7 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from massgen_core.api import SandboxLost
+from massgen_core.api import Question, SandboxLost
 from massgen_testkit import Leaks, PlainContext
 from massgen_tools_code.events import CodeJobEnded, CodeJobStarted
 from massgen_tools_code.jobs import ENDED
@@ -78,6 +78,40 @@ async def test_only_so_many_run_at_once(agent: Open) -> None:
         assert "2 jobs run already" in await ann.refused("start_job", command="true")
         await ann.told("stop_job", job="job-1")
         await ann.told("start_job", command="true")
+
+
+async def test_no_more_run_at_once_where_a_person_is_asked(agent: Open, context: PlainContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked about at the same time."""
+
+    async def thinks(context: PlainContext, question: Question) -> str:
+        await anyio.wait_all_tasks_blocked()
+        return "allow"
+
+    monkeypatch.setattr(PlainContext, "ask", thinks)
+    async with agent(jobs=1, permissions={"ask": ["*"]}) as ann:
+        found: list[str] = []
+
+        async def start() -> None:
+            found.append((await ann.call("start_job", command="sleep 60")).text)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start)
+            tasks.start_soon(start)
+
+    assert sorted(text.partition(" ")[0] for text in found) == ["1", "job-1"]
+
+
+async def test_a_run_that_is_cancelled_stops_its_jobs(agent: Open, context: PlainContext, leaks: Leaks) -> None:
+    """The journal says so."""
+    before = leaks.held()
+    with anyio.CancelScope() as scope:
+        async with agent() as ann:
+            await ann.told("start_job", command="sleep 60")
+            scope.cancel()
+            await anyio.sleep_forever()
+    await leaks.none_since(before)
+
+    assert [(event.status, event.reason) for event in ended(context)] == [("stopped", "the run ended")]
 
 
 async def test_they_are_listed(agent: Open) -> None:

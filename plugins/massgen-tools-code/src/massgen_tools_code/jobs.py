@@ -145,7 +145,7 @@ class Jobs:
             job.fault = fault
         finally:
             if job.result is None and job.fault is None:
-                job.fault = MassGenError("the run ended")
+                job.fault, job.is_stopped = MassGenError("the run ended"), True
             job.kept.close()
             job.is_over.set()
             job.is_ready.set()

@@ -144,11 +144,14 @@ class Captured:
         """Return what a model is shown."""
         if self._spool is None:
             return self._redact(readable(bytes(self._head)))
+        # Whole lines where they are not too long: half of a secret would not be known as one.
         head = bytes(self._head[: whole_characters(self._head)])
+        head = head[:at] if (at := head.rfind(b"\n") + 1) > len(head) // 2 else head
         tail = _begun(self._tail)
+        tail = tail[at:] if 0 < (at := tail.find(b"\n") + 1) < len(tail) // 2 else tail
         left = self.total - len(head) - len(tail)
         kept = f"the run keeps all of it in {self._name}"
         if self.total > self._stored:
             kept = f"the run keeps the first {bytes_text(self._stored)} of it in {self._name}"
         said = f"[{bytes_text(left)} of {bytes_text(self.total)} left out here; {kept}]"
-        return f"{self._redact(readable(head))}\n{said}\n{self._redact(readable(tail))}"
+        return f"{self._redact(readable(head)).removesuffix(chr(10))}\n{said}\n{self._redact(readable(tail))}"

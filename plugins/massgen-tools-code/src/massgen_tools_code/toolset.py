@@ -189,10 +189,14 @@ class CodeToolset:
             raise Refused(f"there is no job {clean_line(name, 40)!r}; jobs: {known}")
         return job
 
-    async def _start(self, asked: StartJob, use: ToolUse) -> ToolResult:
+    def _check_room(self) -> None:
         if len(self._jobs.running) >= self._config.jobs:
             raise Refused(f"{self._config.jobs} jobs run already, and no more may run at once; stop one with stop_job")
+
+    async def _start(self, asked: StartJob, use: ToolUse) -> ToolResult:
+        self._check_room()
         verdict = await self._permit("shell", asked.command, use)
+        self._check_room()  # others may have been started while a person thought about it
         command = self._sandbox.command("shell", asked.command, folder=asked.folder, seconds=self._config.job_seconds, use=use)
         executor, code = self._config.executor_name, self._shown(asked.command)
 
