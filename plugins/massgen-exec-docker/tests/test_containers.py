@@ -101,6 +101,20 @@ async def test_an_image_without_python_borrows_it(engine: Engine, tmp_path: Path
     assert any("no python3" in text and "massgen-base" in text for text in notices)
 
 
+async def test_what_was_filled_by_half_is_filled_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was killed while the volume was made leaves an empty one, which is not taken for the whole."""
+    monkeypatch.setattr("massgen_exec_docker.borrow.PREFIX", f"massgen-test-python-{os.getpid()}-")
+    name = f"massgen-test-python-{os.getpid()}-{engine.image('massgen-base', 'never')[7:19]}"
+    engine.client.volumes.create(name)
+    try:
+        assert borrowed(engine, "some") == borrowed(engine, "some") == name
+        listed = engine.client.containers.run("massgen-base", ["ls", "/given/bin"], volumes=[f"{name}:/given:ro"], remove=True, network_mode="none")
+        assert b"python3\n" in listed
+    finally:
+        for each in (name, f"{name}-whole"):
+            engine.client.api.remove_volume(each, force=True)
+
+
 async def test_nothing_to_borrow_from_is_told(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the base image the message says how to make it; other machines than those that are known are told to add Python."""
     monkeypatch.setattr("massgen_exec_docker.borrow.BASE", "massgen-base:no-such")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import tempfile
-from pathlib import Path
+from contextlib import suppress
 
 import docker.errors
 import docker.types
@@ -13,12 +11,14 @@ import docker.types
 from massgen_core.api import ExecutorUnavailable, ImageMissing, MassGenError, clean_line
 from massgen_exec_docker.debian import BASE
 from massgen_exec_docker.engine import Engine, told
+from massgen_exec_docker.images import LABEL, cache
 from massgen_exec_docker.owner import labels
 
 __all__ = ["PLACE", "NoPython", "borrowed", "interpreter"]
 
 PLACE = "/run/massgen/python"
-LABEL = "massgen.image"
+PREFIX = "massgen-python-"
+WHOLE = "-whole"  # a volume of this name says that the other one was filled to the end
 # Folder of libraries and name of the loader, by what engines call the machine.
 _INTEL, _ARM = ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"), ("aarch64-linux-gnu", "ld-linux-aarch64.so.1")
 _LOADERS = {"x86_64": _INTEL, "amd64": _INTEL, "aarch64": _ARM, "arm64": _ARM}
@@ -49,14 +49,26 @@ def borrowed(engine: Engine, image: str) -> str:
         base = engine.image(BASE, "never")
     except ImageMissing:
         raise ExecutorUnavailable(f"{missing}; add it to the image, or let it be borrowed: massgen docker build-base") from None
-    name = f"massgen-python-{base[7:19]}"
-    with Path(tempfile.gettempdir(), f"massgen-python-{os.geteuid()}.lock").open("a") as lock:
+    name = f"{PREFIX}{base[7:19]}"
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "python.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            engine.now(engine.client.api.inspect_volume, name)
-        except docker.errors.NotFound:
+        if not all(_is_there(engine, each) for each in (name, name + WHOLE)):
+            with suppress(
+                docker.errors.APIError
+            ):  # half of it, of somebody who was killed; engines refuse where a container uses it, which then is all
+                engine.now(engine.client.api.remove_volume, name)
             _fill(engine, base, name)
+            engine.now(engine.client.api.create_volume, name + WHOLE, labels={LABEL: "python"})
     return name
+
+
+def _is_there(engine: Engine, volume: str) -> bool:
+    try:
+        engine.now(engine.client.api.inspect_volume, volume)
+    except docker.errors.NotFound:
+        return False
+    return True
 
 
 def _fill(engine: Engine, base: str, name: str) -> None:
@@ -79,7 +91,8 @@ def _fill(engine: Engine, base: str, name: str) -> None:
         if code:
             raise MassGenError(f"executor docker: the base image's Python cannot be borrowed: it ends with {code}")
     except BaseException as error:
-        engine.now(engine.client.api.remove_volume, name, force=True)
+        with suppress(docker.errors.APIError):
+            engine.now(engine.client.api.remove_volume, name, force=True)
         if isinstance(error, docker.errors.APIError):
             raise ExecutorUnavailable(f"executor docker: the base image's Python cannot be borrowed: {told(error)}") from None
         raise

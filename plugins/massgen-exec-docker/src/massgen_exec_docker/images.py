@@ -14,13 +14,14 @@ from massgen_core.api import MassGenError
 from massgen_exec_docker.debian import RECIPE, archive, packages_of
 from massgen_exec_docker.engine import Engine, told
 
-__all__ = ["build", "remove"]
+__all__ = ["LABEL", "build", "cache", "remove"]
 
 LABEL = "massgen.image"
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "massgen" / "packages"
+def cache() -> Path:
+    """Return the folder for what is made once and kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "massgen"
 
 
 def build(engine: Engine, name: str, stack: str, more: Sequence[str] = (), *, only_missing: bool = False) -> Iterator[str]:
@@ -37,7 +38,7 @@ def build(engine: Engine, name: str, stack: str, more: Sequence[str] = (), *, on
         return
     with tempfile.TemporaryDirectory(prefix="massgen-image-") as folder:
         file = Path(folder) / "root.tar"
-        yield from archive(packages, _cache(), file)
+        yield from archive(packages, cache() / "packages", file)
         changes = [
             'CMD ["/bin/sh"]',
             "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
