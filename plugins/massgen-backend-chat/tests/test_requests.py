@@ -163,7 +163,7 @@ async def test_own_reasoning_returns() -> None:
 @pytest.mark.parametrize(
     ("asked", "known"),
     [
-        ({"model": ""}, PRESETS["groq"]),
+        ({"model": ""}, PRESETS["azure"]),
         ({"tools": (TOOL,)}, attrs.evolve(UNKNOWN, tools=False)),
         ({"reasoning_effort": "low"}, PRESETS["poe"]),
         ({"response_schema": SCHEMA}, PRESETS["poe"]),
@@ -174,3 +174,11 @@ async def test_what_cannot_be_asked(asked: dict[str, Any], known: Preset) -> Non
     """What the server cannot take is refused before it is sent, never left out silently."""
     with pytest.raises(BadRequest):
         await body(known=known, **asked)
+
+
+async def test_an_agent_that_names_no_model() -> None:
+    """It gets its preset's, unless addresses, and so names of models, are each user's own; a server that knows itself is asked for none."""
+    assert await body(model="", known=PRESETS["groq"]) == await body(model="openai/gpt-oss-120b", known=PRESETS["groq"])
+    assert "model" not in await body(model="")
+    with pytest.raises(BadRequest, match="needs a model's name"):
+        await body(model="", known=PRESETS["azure"])

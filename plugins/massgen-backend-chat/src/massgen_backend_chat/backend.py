@@ -69,6 +69,7 @@ class ChatBackend:
         if request.tools:
             request = attrs.evolve(request, tools=self._fitter.tools(request.tools, request.metadata.get("agent", "")))
         body = await body_of(request, self._known, extra=self._config.extra_body)
+        model = str(body.get("model", ""))
         with self._clients.borrow() as client:
             post = client.build_request("POST", self._url, content=msgspec.json.encode(body), headers=self._headers, timeout=self._timeout)
             with self._mapped():
@@ -77,8 +78,8 @@ class ChatBackend:
                 if response.status_code != 200:
                     with self._mapped():
                         raw = await _head(response)
-                    raise self._faults.of_status(response.status_code, response.headers, raw, request.model)
-                async with aclosing(self._stream(response, request.model)) as chunks:
+                    raise self._faults.of_status(response.status_code, response.headers, raw, model)
+                async with aclosing(self._stream(response, model)) as chunks:
                     yield chunks
             finally:
                 await response.aclose()

@@ -23,7 +23,8 @@ class Preset:
         base_url: Where `/chat/completions` is appended; empty where each user has an address of their own.
         key: The name of the key, in the environment or in a store; empty for servers that need none.
         key_header: The header that carries the key; `authorization` carries it as a bearer token.
-        model: A model's name, as an example in messages; empty where a request may go without one.
+        model: The model of an agent that names none; an example only, where each user has an address, and so names of models, of their own;
+            empty where a request may go without one.
         max_tokens: What the limit of an answer's tokens is called.
         stream_usage: It takes `stream_options: {include_usage: true}`.
         tools: It takes tools.
@@ -50,6 +51,11 @@ class Preset:
     schema: SchemaStyle = "json_schema"
     returns_reasoning: bool = False
     is_cost_told: bool = False
+
+    @property
+    def usual_model(self) -> str:
+        """The model of an agent that names none."""
+        return self.model if self.base_url else ""
 
 
 UNKNOWN = Preset()  # a server of which only the address is known

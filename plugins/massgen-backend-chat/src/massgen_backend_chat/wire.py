@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 import msgspec
 
 from massgen_backend_chat.config import OWN_FIELDS
@@ -23,6 +24,7 @@ async def body_of(request: ModelRequest, known: Preset, *, extra: Mapping[str, A
     Raises:
         BadRequest: The server cannot be asked this; the message says what and which option helps.
     """
+    request = attrs.evolve(request, model=request.model or known.usual_model)
     if not request.model and known.model:
         raise BadRequest(f"this provider needs a model's name, for instance {known.model!r}; write it as the agent's `model`")
     if request.tools and not known.tools:
