@@ -7,7 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from massgen_core.api import Event, Record, RunResumed, RunStarted, Text, ToolApproved, ToolCalled, ToolJudged, ToolResult, ToolReturned
+from massgen_core.api import (
+    Event,
+    Message,
+    ModelAnswered,
+    Record,
+    RunResumed,
+    RunStarted,
+    Text,
+    ToolApproved,
+    ToolCall,
+    ToolCalled,
+    ToolJudged,
+    ToolResult,
+    ToolReturned,
+)
 from massgen_core.cli.app import ConsoleApp
 from massgen_core.codec import encode
 from massgen_core.plugins.manager import Plugins
@@ -51,6 +65,13 @@ EVENTS: Sequence[Event] = (
         changes=1,
     ),
     returned("c1"),
+    ModelAnswered(
+        agent="ann",
+        turn=1,
+        call=1,
+        message=Message(role="assistant", content=(ToolCall(id="c2", name="execute_command", arguments='{"command": "rm -rf /"}'),)),
+        stop="tools",
+    ),
     judged("c2", "deny"),
     returned("c2", is_error=True),
     judged("c3", "ask"),
@@ -86,6 +107,7 @@ def test_nothing_is_lost() -> None:
         ("c8", "unfinished"),
     ]
     assert found[0].verdict == "allow"
+    assert found[1].code == '{"command": "rm -rf /"}'
     assert found[2].verdict == "ask, not approved"
     assert found[3].own == "code.permissions.deny"
     assert (found[4].job, found[4].executor, found[4].seconds) == ("job-1", "docker", 9.0)

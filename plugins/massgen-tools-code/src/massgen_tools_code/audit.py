@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from massgen_core.api import App, Record, RunResumed, ToolApproved, ToolCalled, ToolJudged, ToolReturned, clean_line
+from massgen_core.api import App, ModelAnswered, Record, RunResumed, ToolApproved, ToolCalled, ToolJudged, ToolReturned, clean_line
 from massgen_tools_code.events import CodeExecuted, CodeJobEnded, CodeJobStarted, CodeRefused
 from massgen_tools_code.output import bytes_text
 
@@ -78,10 +78,14 @@ def entries(records: Iterable[Record], *, is_live: bool = False) -> list[Entry]:
     """
     found: dict[_Key, Entry] = {}
     jobs: dict[tuple[str, str], Entry] = {}
+    asked: dict[str, dict[str, str]] = {}  # each agent's last calls: all that is known of what is refused
     for record in records:
         event = record.event
-        if isinstance(event, ToolJudged | ToolCalled | ToolApproved) and event.tool in RUN:
+        if isinstance(event, ModelAnswered):
+            asked[event.agent] = {call.id: call.arguments for call in event.message.calls}
+        elif isinstance(event, ToolJudged | ToolCalled | ToolApproved) and event.tool in RUN:
             entry = _of(found, record, event)
+            entry.code = entry.code or asked.get(event.agent, {}).get(event.call, "")
             if isinstance(event, ToolJudged):
                 entry.verdict, entry.rule = event.level, event.rule
                 if event.level == "deny":
