@@ -75,6 +75,13 @@ async def test_a_workspace_apart_needs_one_container(engine: Engine, tmp_path: P
             pass
 
 
+async def test_no_container_waits_on_the_network_of_a_run(engine: Engine, tmp_path: Path) -> None:
+    """It would have the name of its agent there, and nothing of the agent's would answer."""
+    with pytest.raises(MassGenError, match="leave one out"):
+        async with sandbox(tmp_path, network="run", pool=1):
+            pass
+
+
 async def test_an_image_without_python_borrows_it(engine: Engine, tmp_path: Path) -> None:
     """In an image with a single file commands are run, limited and killed as in any other; the run's log says whose Python it is."""
     empty = io.BytesIO()
@@ -90,10 +97,13 @@ async def test_an_image_without_python_borrows_it(engine: Engine, tmp_path: Path
                 slow = await executor.run(ExecCommand(argv=(*inside, "import time; time.sleep(600)"), limits=Limits(seconds=1)))
                 spoilt = await executor.run(ExecCommand(argv=(*inside, f"open('{PLACE}/x', 'w')")))
                 notices = [event.text for event in context.records.events if event.type == "notice.given"]
+            async with sandbox(tmp_path, image="massgen-test-empty:1", workspace="apart") as (executor, _):
+                await executor.write("note", b"kept")
+                kept = await executor.read("note")
     finally:
         engine.client.api.remove_image("massgen-test-empty:1")
 
-    assert missing.status == "not_found"
+    assert (missing.status, kept) == ("not_found", b"kept")
     assert "note" in eval(listed.stdout)
     assert "usr" not in eval(listed.stdout)
     assert slow.status == "timed_out"

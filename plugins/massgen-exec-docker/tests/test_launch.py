@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from massgen_core.api import MassGenError
 from massgen_exec_docker.inside.launch import asked, parted
+from massgen_exec_docker.servers import _known
 
 KNOWN = {
     "packages": {"@scope/server": {"version": "1.2.3", "program": "server"}},
@@ -52,3 +54,13 @@ def test_what_is_not_there_is_not_taken_for_it(words: list[str], capsys: pytest.
 
     assert ended.value.code == 127
     assert capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize(
+    ("program", "version"), [("python3", "1"), ("node", "1"), ("../../bin/true", "1"), ("fine", "1\nENV PATH=/opt"), ("fine", "1 a=b")]
+)
+def test_a_package_takes_no_place_in_its_image(program: str, version: str) -> None:
+    """Neither of the agent's interpreter, nor of a path elsewhere, nor of a line of what the image is: what packages say of themselves is theirs."""
+    with pytest.raises(MassGenError, match="not installed"):
+        _known("some", version, {program: ("node", "/x", "")}, "some")
+    assert _known("some", "1.0-rc.1+2", {"python-server": ("node", "/x", "")}, "some")["programs"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from massgen_core.api import Context, ExecCommand, ExecResult, ExecutorUnavailable, Limits, SandboxLost
 from massgen_exec_docker.config import DockerConfig
@@ -68,21 +68,21 @@ def check(config: DockerConfig, context: Context, engine: Engine) -> None:
         )
 
 
-async def read_file(run: _Run, path: str) -> bytes:
-    """Return a file's content."""
-    return (await _done(run, "read", path, b"")).stdout
+async def read_file(run: _Run, python: Sequence[str], path: str) -> bytes:
+    """Return a file's content; `python` is the command that starts Python there."""
+    return (await _done(run, python, "read", path, b"")).stdout
 
 
-async def write_file(run: _Run, path: str, data: bytes) -> None:
+async def write_file(run: _Run, python: Sequence[str], path: str, data: bytes) -> None:
     """Write a file, with its folders."""
-    await _done(run, "write", path, data)
+    await _done(run, python, "write", path, data)
 
 
-async def _done(run: _Run, verb: str, path: str, data: bytes) -> ExecResult:
+async def _done(run: _Run, python: Sequence[str], verb: str, path: str, data: bytes) -> ExecResult:
     if "\0" in path:
         raise FileNotFoundError(2, "no file can have this name", path)
     full = os.path.join(WORKSPACE, path)
-    argv = ("python3", "-I", "-S", "-c", _PROGRAM, verb, full)
+    argv = (*python, "-I", "-S", "-c", _PROGRAM, verb, full)
     result = await run(ExecCommand(argv=argv, stdin=data, limits=Limits(output=MOST, seconds=SECONDS)))
     if result.exit_code == 9:
         number, reason = json.loads(result.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -121,15 +121,20 @@ class DockerExecutor:
     async def read(self, path: str) -> bytes:
         """Return a file of the sandbox."""
         if self._is_apart:
-            return await apart.read_file(self.run, path)
+            return await apart.read_file(self.run, await self._python(), path)
         return await anyio.to_thread.run_sync(self.files.read_file, path)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file of the sandbox, with its folders."""
         if self._is_apart:
-            await apart.write_file(self.run, path, data)
+            await apart.write_file(self.run, await self._python(), path, data)
         else:
             await anyio.to_thread.run_sync(self.files.write_file, path, data)
+
+    async def _python(self) -> Sequence[str]:
+        """Return the command that starts Python in the container, which is known once there is one."""
+        async with self._session(ExecCommand(argv=("python3",)), self._base()):
+            return self._loan.get("python", ("python3",))  # type: ignore[no-any-return]
 
     @property
     def _is_apart(self) -> bool:

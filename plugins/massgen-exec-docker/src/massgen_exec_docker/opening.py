@@ -52,6 +52,10 @@ def _made(config: DockerConfig, context: Context, engine: Engine) -> DockerExecu
     apart.check(config, context, engine)
     if (config.workspace, config.container) == ("apart", "command"):
         raise MassGenError("executor docker: with workspace: apart and container: command no command sees another's files; leave one of them out")
+    if config.network == "run" and config.pool:
+        raise MassGenError(
+            "executor docker: with network: run and pool, an agent's name on the network would lead to containers that wait; leave one out"
+        )
     if config.workspace == "apart":
         return _made_apart(config, context, engine)
     workspace = workspace_of(context.workspace or context.folder / "massgen-exec-docker" / (context.agent or "run"))

@@ -37,6 +37,9 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _NPM = re.compile(r"(?P<name>(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*)(?:@(?P<version>[A-Za-z0-9._+-]+))?")
 _PIP = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extra>\[[A-Za-z0-9,._-]+\])?(?:(?:==|@)(?P<version>[A-Za-z0-9._+!-]+))?")
 _MACHINES = {"x86_64": ("x64", "x86_64"), "amd64": ("x64", "x86_64"), "aarch64": ("arm64", "aarch64"), "arm64": ("arm64", "aarch64")}
+_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_VERSION = re.compile(r"[A-Za-z0-9._+!-]+")
+_TAKEN = re.compile(r"env|node|npx|python[0-9.]*|sh|uvx")  # what starts the agent, the launcher and the programs
 _SECONDS = 600
 
 
@@ -112,6 +115,12 @@ def _python(package: str, engine: Engine, into: Path) -> dict[str, Any]:
 
 
 def _known(name: str, version: str, programs: Mapping[str, Any], usual: str) -> dict[str, Any]:
+    """Return what the image's launcher knows. What a package says of itself becomes paths and a line of the image's."""
+    for each in programs:
+        if not _PROGRAM.fullmatch(each) or _TAKEN.fullmatch(each):
+            raise MassGenError(f"{name} has a program {clean_line(each)!r}, which would take another's place in the image; it is not installed")
+    if not _VERSION.fullmatch(version):
+        raise MassGenError(f"{name} says that its version is {clean_line(version)!r}, which is none; it is not installed")
     program = usual if usual in programs or not programs else next(iter(programs))
     return {"packages": {name: {"version": version, "program": program}}, "programs": dict(programs)}
 
