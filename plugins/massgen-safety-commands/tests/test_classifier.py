@@ -52,6 +52,10 @@ def level(verdict: Verdict | None) -> str:
         ("bash", {"command": ["bash", "-c", "sudo ls"]}, "deny"),
         ("bash", {"commands": ["ls", "sudo ls"]}, "deny"),
         ("shell", {"command": "rm", "args": ["-rf", "/"]}, "deny"),
+        ("bash", {"command": "sudo ls", "language": "text"}, "deny"),
+        ("bash", {"command": "sudo ls", "args": ["x"]}, "deny"),
+        ("bash", {"command": ["sudo ls"]}, "deny"),
+        ("bash", {"commands": ["ls"] * 1000 + ["sudo ls"]}, "deny"),
         ("run_python", {"script": "import shutil; shutil.rmtree('/')"}, "deny"),
         ("execute_command", "{oops", "ask"),
         ("execute_command", {"line": "sudo ls"}, "none"),
@@ -136,6 +140,21 @@ async def test_workspaces_are_inside(tmp_path: Path) -> None:
         assert level(await judged(tmp_path, "execute_command", {"command": f"rm -r {path}"})) == "ask"
     assert level(await judged(tmp_path, "execute_command", {"command": "rm -r /data/x"})) == "deny"
     assert level(await judged(tmp_path, "execute_command", {"command": "rm -r /data/x"}, inside=("/data",))) == "ask"
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "expected"),
+    [
+        ("shell", f"rm {'a ' * 5100}/etc/passwd", "ask"),
+        ("shell", f"docker run -e A={'x' * 21_000} --privileged y", "ask"),
+        ("javascript", f"//{'x' * 21_000}\neval(atob('eA=='))", "deny"),
+        ("javascript", f"//{'x' * 21_000}\nf(1)", "allow"),
+    ],
+    ids=["words", "arguments", "text", "harmless"],
+)
+async def test_nothing_is_hidden_behind_its_length(tmp_path: Path, language: str, code: str, expected: str) -> None:
+    """What rules do not look at to the end is not let through."""
+    assert level(await judged(tmp_path, "execute_code", {"language": language, "code": code}, otherwise="allow")) == expected
 
 
 async def test_too_long_to_be_judged_is_asked(tmp_path: Path) -> None:

@@ -105,14 +105,15 @@ def verdict_of(language: str, code: str | Sequence[str], rules: Sequence[Rule], 
 def _parts(tool: str, given: Mapping[str, Any], names: Sequence[str]) -> Iterator[Part]:
     """Yield what is judged of a call's arguments, each with its language."""
     stated = given.get("language", given.get("lang"))
+    others = given.get("args")
     for name in names:
         value = given.get(name)
         if isinstance(value, str):
-            others = given.get("args")
             if name not in _CODE and isinstance(others, (list, tuple)) and others:
                 yield "shell", [value, *map(str, others)]
-            elif isinstance(stated, str) and stated:
-                yield stated, value
+            if isinstance(stated, str) and stated:
+                # A tool that runs commands need not look at what a model says of their language.
+                yield from [(stated, value)] if name in _CODE else [(stated, value), ("shell", value)]
             elif "python" in tool.lower():
                 yield "python", value
             else:
@@ -121,4 +122,4 @@ def _parts(tool: str, given: Mapping[str, Any], names: Sequence[str]) -> Iterato
         elif isinstance(value, (list, tuple)) and value:
             words = [str(word) for word in value]
             # A list is a command's words, or several commands.
-            yield from ((("shell", word) for word in words[:1000]) if name == "commands" else [("shell", words)])
+            yield from (("shell", word) for word in words) if name == "commands" or len(words) == 1 else [("shell", words)]

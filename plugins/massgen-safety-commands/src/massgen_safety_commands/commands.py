@@ -18,6 +18,7 @@ __all__ = ["read_command"]
 
 _ASSIGNING = frozenset({"export", "declare", "local", "readonly", "typeset"})
 _STARTING = frozenset({"tar", "ssh", "scp", "sftp", "rsync", "git", "vi", "vim", "nvim", "ex", "less", "man"})
+_WORDS = 5000  # of one command
 _SHORT = re.compile(r"-[A-Za-z]+")
 
 
@@ -29,7 +30,8 @@ def read_command(shell: Shell, items: Sequence[Item], fed: Stage, depth: int) ->
     """
     if depth > DEPTH:
         raise Tangled("it is nested too deeply to be judged")
-    items = items[:5000]
+    if len(items) > _WORDS:
+        raise Tangled("it has too many words to be judged")
     shell.facts.spend(len(items))
     name = programs.name_of(items[0].text)
     arguments = [item.text for item in items[1:]]

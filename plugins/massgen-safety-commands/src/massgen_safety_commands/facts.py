@@ -9,12 +9,13 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-__all__ = ["DEPTH", "Access", "Call", "Facts", "Tangled", "Use"]
+__all__ = ["DEPTH", "LOOKED", "Access", "Call", "Facts", "Tangled", "Use"]
 
 Access: TypeAlias = Literal["read", "write", "delete"]
 DEPTH = 8  # scripts within scripts that are looked into
 STEPS = 20_000  # facts and words of one call of a tool
 LENGTH = 200_000  # characters of one call of a tool, with what variables expand to
+LOOKED = 20_000  # characters of a program's arguments that rules look at
 _HOME = re.compile(r"(?:/home/[^/]+|/root|/Users/[^/]+|~[A-Za-z0-9_.-]*)(?=/|$)")
 
 
@@ -86,6 +87,8 @@ class Facts:
         """Tell that a program is called."""
         joined = " ".join(arguments)
         self.spend(1, len(joined))
+        if len(joined) > LOOKED:
+            self.unclear = "its arguments are too long to be judged"
         self.calls[Call(program, joined, fed)] = None
 
     def use(self, path: str, access: Access, folder: str = ".") -> None:

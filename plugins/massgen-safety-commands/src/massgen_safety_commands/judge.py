@@ -11,7 +11,7 @@ import attrs
 
 from massgen_safety_commands.code import read_code
 from massgen_safety_commands.commands import read_command
-from massgen_safety_commands.facts import Call, Facts, Tangled
+from massgen_safety_commands.facts import LOOKED, Call, Facts, Tangled
 from massgen_safety_commands.programs import READERS
 from massgen_safety_commands.rule import On, Rule
 from massgen_safety_commands.rules import RULES
@@ -19,7 +19,7 @@ from massgen_safety_commands.shell import Item, Shell, Stage
 
 __all__ = ["Finding", "find", "is_read_only", "read"]
 
-_CLIPPED = 20_000  # characters of arguments and texts that a rule looks at
+_OVERLAP = 2_500  # characters that a rule needs at most to see what it is about, of a text that is looked at in parts
 _SAYS = re.compile(r"--help|--version|-V|-h|help|version")
 _VISIBLE = re.compile(r"\./(?:[^/.][^/]*/?)*")  # within the workspace, and nothing hidden such as .env
 _HOLLOW = frozenset({"", "?"})
@@ -85,7 +85,8 @@ def _matches(facts: Facts, by_program: Mapping[str, Sequence[tuple[Rule, On]]]) 
                 yield rule, use.path
     for text in facts.texts:
         for rule, on in _on_texts():
-            found = _compiled(on.text).search(text[:_CLIPPED])
+            starts = range(0, max(1, len(text) - _OVERLAP), LOOKED - _OVERLAP)
+            found = next(filter(None, (_compiled(on.text).search(text, start, start + LOOKED) for start in starts)), None)
             if found:
                 yield rule, found[0]
 
@@ -98,7 +99,7 @@ def _said(on: On, call: Call) -> str:
 
 
 def _calls(on: On, call: Call) -> bool:
-    arguments = call.arguments[:_CLIPPED]
+    arguments = call.arguments[:LOOKED]
     return (
         any(fnmatchcase(call.program, pattern) for pattern in on.programs)
         and (not on.fed or not call.fed.isdisjoint(on.fed))
