@@ -5,6 +5,7 @@ What the tests of a distribution need beside it stands in the dependency group `
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import tomllib
@@ -45,9 +46,9 @@ def deps_of(paths: Iterable[str], tools: Iterable[str] = ()) -> str:
 
 
 def asked_of(path: str) -> set[str]:
-    """Return what a distribution asks for of other people's."""
+    """Return the names of other people's distributions that one of ours asks for."""
     asked = tomllib.loads((ROOT / path / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    return {line for line in asked if not line.startswith("massgen-")}
+    return {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked if not line.startswith("massgen-")}
 
 
 @impl

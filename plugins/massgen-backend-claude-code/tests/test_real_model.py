@@ -20,6 +20,7 @@ WEIGHTS = MODELS / "smollm2-135m.gguf"
 SERVER = Path(__file__).parents[2] / "massgen-backend-chat" / "tests" / "model_server.py"  # it speaks this protocol, too
 KEY = "sk-local-3c5f7a9b1d2e4f60"
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.anyio,
     pytest.mark.skipif(
         not WEIGHTS.is_file() or importlib.util.find_spec("xllamacpp") is None,

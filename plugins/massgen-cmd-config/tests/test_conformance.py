@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
+
 from massgen_testkit import CommandSuite, PresetSuite
+
+pytestmark = pytest.mark.once  # programs are started
 
 GOOD = "version: 1\nagents: [scripted]\n".replace("[scripted]", "[{backend: scripted}]")
 OLD = "agents:\n  - id: al\n    backend: {type: lmstudio}\n"

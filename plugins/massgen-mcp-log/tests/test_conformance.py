@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
+
 from massgen_testkit import CommandSuite, SinkSuite
 
 JOURNAL = (
@@ -23,6 +25,7 @@ class TestSink(SinkSuite):
     unsupported: ClassVar[dict[str, str]] = {"read": "it keeps what belongs to MCP and nothing else of a run"}
 
 
+@pytest.mark.once  # programs are started
 class Reading(CommandSuite):
     """A run with a journal and no log."""
 

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
+
 from massgen_core.api import Link
 from massgen_testkit import TransportSuite
+
+pytestmark = pytest.mark.once  # servers are started, with a library that has one version
 
 
 class TestStdio(TransportSuite):
