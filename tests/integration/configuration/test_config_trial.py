@@ -150,3 +150,18 @@ def test_a_project_that_is_not_trusted_is_not_started(call: Call, tmp_path: Path
     code, out, err = call(Trial())
     assert (code, out) == (2, "")
     assert "trust" in err
+
+
+def test_a_plugin_with_a_defect_ends_nothing_but_itself(tried: Callable[..., tuple[int, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it raises is told as its failure, without a traceback, and everything else is tried."""
+
+    def broken(self: object, *_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("massgen_strategy_consensus.strategy.Consensus.start", broken)
+    code, found = tried({"agents": [{"name": "ada", "backend": "scripted"}], "middlewares": ["retry"]})
+
+    assert code == 1
+    assert found["strategy consensus"]["state"] == "failed"
+    assert "RuntimeError: a defect" in found["strategy consensus"]["text"]
+    assert found["backend scripted of ada"]["state"] == found["middleware retry"]["state"] == "ok"

@@ -161,6 +161,9 @@ class _Attempts:
             checks = await work()
         except MassGenError as error:
             is_done, checks = False, [failed(what, error)]
+        except Exception as error:  # a plugin's defect; the others are tried all the same
+            text = f"the plugin broke: {type(error).__name__}: {error}"
+            is_done, checks = False, [Check(what=what, state="failed", text=text, remedy="report it to the plugin's author")]
         seconds = time.monotonic() - began
         for check in checks or (Check(what=what),):
             self.tell(Item(check=attrs.evolve(check, what=check.what or what), seconds=seconds, tools=tuple(tools)))
