@@ -20,6 +20,10 @@ _SPACE = re.compile(r"[ \t]*")
 _KEY = re.compile(r"""(?P<bare>[A-Za-z0-9_-]+)|(?P<basic>"(?:[^"\\\n]|\\.)*")|'(?P<literal>[^'\n]*)'""")
 _TEXT = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}|' r"'''(?:[^']|'(?!''))*+'{3,5}|" r'"(?:[^"\\\n]|\\.)*+"|' r"'[^'\n]*'", re.DOTALL)
 _OTHER = re.compile(r"[^,\]}\r\n#]+")
+# The standard library's parser needs memory with the square of a dotted key's length.
+_DEEP = re.compile(
+    r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){%d}""" % MAX_DEPTH  # noqa: UP031 - braces
+)
 _WHERE = re.compile(r"(?P<said>.*) \(at (?:line (?P<line>[0-9]+), column (?P<column>[0-9]+)|end of document)\)", re.DOTALL)
 
 
@@ -34,6 +38,9 @@ def parse_toml(text: str, source: str) -> Node:
         ConfigProblems: It is not TOML, or is larger than a configuration can be.
     """
     text = text.replace("\r\n", "\n")
+    if deep := _DEEP.search(text):
+        line, begin = text.count("\n", 0, deep.start()) + 1, text.rfind("\n", 0, deep.start())
+        raise ConfigProblems([ConfigProblem(f"nested more than {MAX_DEPTH} deep", source=source, line=line, column=deep.start() - begin)])
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

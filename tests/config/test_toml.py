@@ -101,6 +101,8 @@ def test_dates_are_texts() -> None:
         ("a = 1\na = 2\n", "x.toml:2:6", "Cannot overwrite"),
         ("a = [1,\n", "x.toml:2:1", ""),
         ("a = inf\n", "x.toml:1:5", "neither inf nor nan"),
+        (f"a = 1\n{'b.' * 5_000}c = 1\n", "x.toml:2:1", f"nested more than {MAX_DEPTH} deep"),
+        (f"[{chr(34)}b{chr(34)} . 'b' . {'b .' * MAX_DEPTH} c]\n", "x.toml:1:2", f"nested more than {MAX_DEPTH} deep"),
         (f"a = {'[' * 100}{']' * 100}\n", "x.toml", f"nested more than {MAX_DEPTH} deep"),
         (f"a = {'[' * 20_000}", "x.toml", "deep"),
     ],

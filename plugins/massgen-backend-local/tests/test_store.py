@@ -92,3 +92,17 @@ def test_where_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MASSGEN_MODELS", str(tmp_path / "own"))
     assert models_folder() == tmp_path / "own"
     assert store.models_folder("~/mine") == tmp_path / "mine"
+
+
+def test_a_name_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's project may name any model: only what looks like a path, for which it must be trusted, opens a file of another folder."""
+    monkeypatch.chdir(tmp_path)
+    (models := tmp_path / "models").mkdir()
+    (tmp_path / "sub").mkdir()
+    for name in ("sub/evil", "sub/evil.bin", "evil.gguf"):
+        (tmp_path / name).touch()
+
+    for model in ("sub/evil", "sub/evil.bin", "sub/../evil", "x/../../evil"):
+        with pytest.raises(ModelMissing, match="there is no model"):
+            find(model, models)
+    assert find("./sub/evil", models) == tmp_path / "sub" / "evil"

@@ -45,11 +45,11 @@ def find(model: str, folder: Path) -> Path:
     """
     if not model:
         weights = next((one for one in WEIGHTS if is_whole(one, folder)), WEIGHTS[0])
-    elif model.endswith(".gguf") or os.sep in model:
+    elif model.endswith(".gguf") or model.startswith((".", "/", "~")):  # a project's file must be trusted for these, and for no others
         return _given(Path(model).expanduser().absolute())
     elif (found := known(model)) is not None:
         weights = found
-    elif (other := folder / f"{model}.gguf").is_file():
+    elif "/" not in model and (other := folder / f"{model}.gguf").is_file():
         return other
     else:
         names = ", ".join(one.name for one in WEIGHTS)
