@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from massgen_core.config.load import Loaded, load
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calls", "preview"]
 
+_ENDS = re.compile(r"[.\[]|\Z")
 _LIMITS = ("seconds", "tokens", "money", "calls")
 
 
@@ -51,6 +54,8 @@ def account(loaded: Loaded) -> dict[str, Any]:
     """Return what a run would be, as plain data; of the options of plugins only the names, since a value may be a secret."""
     document = loaded.document
     limits = {name: document["limits"][name] for name in _LIMITS}
+    used = partial(_used, loaded, _given(loaded))
+    shared = [used(section, f"toolsets[{number}]") for number, section in enumerate(document["toolsets"])]
     return {
         "agents": [
             {
@@ -59,8 +64,8 @@ def account(loaded: Loaded) -> dict[str, Any]:
                 "model": agent["model"],
                 "origin": _origin(loaded, f"agents[{index}].backend.type"),
                 "toolsets": [
-                    *(_used(loaded, section, f"toolsets[{number}]") for number, section in enumerate(document["toolsets"])),
-                    *(_used(loaded, section, f"agents[{index}].toolsets[{number}]") for number, section in enumerate(agent["toolsets"])),
+                    *shared,
+                    *(used(section, f"agents[{index}].toolsets[{number}]") for number, section in enumerate(agent["toolsets"])),
                 ],
                 "workspace": agent["workspace"],
                 "context_paths": [*document["context_paths"], *agent["context_paths"]],
@@ -68,9 +73,9 @@ def account(loaded: Loaded) -> dict[str, Any]:
             }
             for index, agent in enumerate(document["agents"])
         ],
-        "strategy": _used(loaded, document["strategy"], "strategy"),
+        "strategy": used(document["strategy"], "strategy"),
         **{
-            kind: [_used(loaded, section, f"{kind}[{number}]") for number, section in enumerate(document[kind] or ())]
+            kind: [used(section, f"{kind}[{number}]") for number, section in enumerate(document[kind] or ())]
             for kind in ("middlewares", "classifiers", "sinks")
         },
         "permissions": {name: list(patterns) for name, patterns in document["permissions"].items() if patterns},
@@ -103,13 +108,14 @@ def calls(loaded: Loaded) -> dict[str, int | None]:
     return {"usual": usual, "most": most, "limit": limit}
 
 
-def _used(loaded: Loaded, section: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _given(loaded: Loaded) -> frozenset[str]:
+    """Return the key paths of all that somebody set, and of all that it lies in."""
+    return frozenset(at[: end.start()] for at, origin in loaded.origins.items() if origin != "default" for end in _ENDS.finditer(at))
+
+
+def _used(loaded: Loaded, given: Container[str], section: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Return a plugin that is used, with the options that somebody set, and the names in those that hold several things."""
-    options: dict[str, list[str]] = {}
-    for key, value in section.items():
-        begins = f"{path}.{key}"
-        if key != "type" and any(at.startswith(begins) and origin != "default" for at, origin in loaded.origins.items()):
-            options[key] = list(value) if isinstance(value, Mapping) else []
+    options = {key: list(value) if isinstance(value, Mapping) else [] for key, value in section.items() if key != "type" and f"{path}.{key}" in given}
     return {"type": section["type"], "origin": _origin(loaded, f"{path}.type"), "options": options}
 
 

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from massgen_core.cli.main import main
+from massgen_core.cli.preview import account
+from massgen_core.config.load import load
+from massgen_core.plugins.manager import Plugins
 
 STRATEGIES = ("consensus", "judge", "majority", "single")
 TEAM = """\
@@ -129,3 +133,14 @@ def test_a_limit_bounds_the_calls(run: Run) -> None:
 
     assert told(run, *words)["calls"] == {"usual": 4, "most": 4, "limit": 4}
     assert run("--dry-run", *words)[1].endswith("model calls: about 4, at most 4, which limits.calls says\n")
+
+
+def test_only_options_that_somebody_set_are_named(tmp_path: Path) -> None:
+    """Not one that another one's name begins with."""
+    plain = load(Plugins.discover(), agents=["ada=scripted"], strategy="single", folder=tmp_path, environment={"HOME": str(tmp_path)})
+    document = {**plain.document, "sinks": [{"type": "log", "path": "", "path_mode": "a", "more": {"x": [1]}}]}
+    origins = {"sinks[0].path": "default", "sinks[0].path_mode": "f:1:1", "sinks[0].more.x[0]": "--set"}
+
+    (sink,) = account(attrs.evolve(plain, document=document, origins=origins))["sinks"]
+
+    assert sink["options"] == {"path_mode": [], "more": ["x"]}
