@@ -211,6 +211,7 @@ def test_pipes_say_what_they_feed() -> None:
         ("from pathlib import Path\n[p.unlink() for p in Path('/x').iterdir()]", Use("/x/{}", "delete")),
         ("eval(\"__import__('os').system('rm /x')\")", Use("/x", "delete")),
         ("!rm /x\nprint(1)", Use("/x", "delete")),
+        ("import os\nx = (5\n% 3)\nos.remove(os.path.join('/', 'x'))", Use("/x", "delete")),
     ],
 )
 def test_python_is_read(code: str, use: Use) -> None:

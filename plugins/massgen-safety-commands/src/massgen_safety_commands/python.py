@@ -37,13 +37,8 @@ def read_python(shell: Shell, text: str, depth: int) -> bool:
         raise Tangled("it is nested too deeply to be judged")
     shell.facts.spend(1, len(text))
     shell.facts.is_plain = False
-    plain: list[str] = []
-    lines: list[str] = []
-    for line in text.split("\n"):
-        is_magic = line.lstrip().startswith(_NOTEBOOK)
-        (lines if is_magic else plain).append(line.lstrip()[1:] if is_magic else line)
     try:
-        tree = ast.parse("\n".join(plain))
+        tree, lines = _parsed(text)
         reader = _Reader(shell, depth)
         reader.names(tree)
         reader.walk(tree)
@@ -52,6 +47,19 @@ def read_python(shell: Shell, text: str, depth: int) -> bool:
     for line in lines:  # as notebooks have them
         shell.script(line, depth + 1)
     return True
+
+
+def _parsed(text: str) -> tuple[ast.AST, list[str]]:
+    """Return the syntax tree, and the lines for a shell, as notebooks have them, where it is Python without them only."""
+    try:
+        return ast.parse(text), []
+    except SyntaxError:
+        plain: list[str] = []
+        lines: list[str] = []
+        for line in text.split("\n"):
+            is_magic = line.lstrip().startswith(_NOTEBOOK)
+            (lines if is_magic else plain).append(line.lstrip()[1:] if is_magic else line)
+        return ast.parse("\n".join(plain)), lines
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
