@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from massgen_core.api import ConfigProblem, ConfigProblems, ExecCommand, NoticeGiven, SandboxLost, Tool, ToolCall, ToolResult, ToolUse, structure
 from massgen_testkit.context import PlainContext
 from massgen_tools_python.config import PythonConfig
+from massgen_tools_python.process import _here
 from massgen_tools_python.toolset import PythonToolset, open_python
 
 FILE = str(Path(__file__).with_name("functions.py"))
@@ -124,6 +126,36 @@ async def test_a_lost_sandbox_is_a_notice(context: PlainContext) -> None:
         assert not toolset.tools()
 
     assert "the engine is gone" in notices(context)[0]
+
+
+class Once:
+    """A sandbox that counts how often its process's errors are asked for: what one reader has not acknowledged, no other one can."""
+
+    def __init__(self) -> None:
+        self.readers = 0
+
+    @asynccontextmanager
+    async def start(self, command: ExecCommand) -> AsyncIterator[Any]:
+        async with _here(list(command.argv), {}, None) as process:
+            inner, process.stderr = process.stderr, self.stderr  # type: ignore[method-assign]
+            self.inner = inner
+            yield process
+
+    async def stderr(self) -> AsyncIterator[bytes]:
+        self.readers += 1
+        async for piece in self.inner():
+            yield piece
+
+
+async def test_one_reader_takes_what_functions_print(context: PlainContext) -> None:
+    """From the beginning of the process to its end, between calls, too."""
+    once = Once()
+    context.objects = {("executor", "once"): once}
+    async with opened(context, "add", executor={"type": "once"}, python=sys.executable) as toolset:
+        for number in range(3):
+            assert (await call(toolset, "add", first=number)).text == str(number + 1)
+
+    assert once.readers == 1
 
 
 async def test_a_configuration_may_say_more(context: PlainContext) -> None:

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from importlib.resources import files
@@ -24,6 +24,7 @@ __all__ = ["Ended", "Functions"]
 
 _TAIL = 4_000
 _LONGEST = 16_000_000
+_LAST_WORDS = 1.0  # seconds in which a process that ended may be read to its end
 _USUAL = ("HOME", "LANG", "LC_*", "LOGNAME", "PATH", "PYTHON*", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
 
 
@@ -79,20 +80,32 @@ class _Life:
     """The process's life, in a task of its own: whoever starts it and whoever ends it may be different tasks."""
 
     def __init__(self) -> None:
-        self.ready, self.stop, self.over = anyio.Event(), anyio.Event(), anyio.Event()
+        self.ready, self.stop, self.over, self.drained = anyio.Event(), anyio.Event(), anyio.Event(), anyio.Event()
         self.streams: _Streams | None = None
         self.fault: Exception | None = None
+        self.tail = b""
 
     async def live(self, opening: AbstractAsyncContextManager[_Streams]) -> None:
         try:
-            async with opening as self.streams:
+            async with opening as self.streams, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._drain, self.streams)
                 self.ready.set()
                 await self.stop.wait()
+                tasks.cancel_scope.cancel()
         except Exception as error:  # whatever a sandbox raises
             self.fault = error
         finally:
             self.ready.set()
             self.over.set()
+
+    async def _drain(self, streams: _Streams) -> None:
+        # Nobody needs it but to say why the process ended; one that is not read holds the process up.
+        try:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, MassGenError):
+                async for piece in streams.stderr():
+                    self.tail = (self.tail + piece)[-_TAIL:]
+        finally:
+            self.drained.set()
 
 
 class Functions:
@@ -108,9 +121,8 @@ class Functions:
         self._config, self._context, self._items = config, context, items
         self._lock = anyio.Lock()
         self._life: _Life | None = None
-        self._lost: MassGenError | None = None
         self._pieces: AsyncIterator[bytes]
-        self._rest, self._tail, self._number = b"", b"", 0
+        self._rest, self._number = b"", 0
 
     async def load(self) -> list[dict[str, Any]]:
         """Load the functions and return, for each, what it takes, or what is wrong with it.
@@ -142,7 +154,7 @@ class Functions:
 
     async def _started(self) -> list[dict[str, Any]]:
         life, opening = _Life(), await self._process()
-        self._rest, self._tail = b"", b""
+        self._rest = b""
         self._context.start(partial(life.live, opening))
         self._life = life
         try:
@@ -154,7 +166,7 @@ class Functions:
             self._life = None
             if isinstance(life.fault, OSError):
                 raise Ended(f"the process of the functions cannot be started: {life.fault.strerror or life.fault}") from life.fault
-            raise life.fault or self._gone()
+            raise life.fault or self._gone(life)
         self._pieces = life.streams.stdout()
         reply = await self._asked({"load": self._items}, self._config.start_seconds)
         loaded: list[dict[str, Any]] = reply["loaded"]
@@ -182,26 +194,29 @@ class Functions:
     async def _asked(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a message and return the answer; whatever comes between ends the process."""
         self._number += 1
-        streams = self._life.streams if self._life else None
-        assert streams is not None
+        life = self._life
+        assert life is not None
+        assert life.streams is not None
         answer: dict[str, Any] | None = None
-        self._lost = None
         try:
             with anyio.move_on_after(seconds) as limit:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._drain, streams)
-                    answer = await self._answered(streams, {**message, "number": self._number})
-                    tasks.cancel_scope.cancel()
-            if answer is None:
+                answer = await self._answered(life.streams, {**message, "number": self._number})
+            if limit.cancelled_caught:
                 what = "loading the files" if "load" in message else "the call"
-                raise Ended(f"{what} took longer than {seconds:g} seconds, and was ended") if limit.cancelled_caught else self._gone()
+                raise Ended(f"{what} took longer than {seconds:g} seconds, and was ended")
+            if answer is None:
+                with anyio.move_on_after(_LAST_WORDS):
+                    await life.drained.wait()
+                raise self._gone(life)
+        except MassGenError as error:
+            raise Ended(f"the process of the functions is gone: {self._context.redact(str(error))}") from error
         finally:
             if answer is None:
                 await self.close()
         return answer
 
     async def _answered(self, streams: _Streams, message: dict[str, Any]) -> dict[str, Any] | None:
-        with suppress(BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError), self._losing():
+        with suppress(BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             await streams.send(json.dumps(message).encode() + b"\n")
             piece = self._rest
             read = bytearray(piece)
@@ -217,24 +232,8 @@ class Functions:
                     return answer
         return None
 
-    async def _drain(self, streams: _Streams) -> None:
-        # Nobody needs it but to say why the process ended; one that is not read holds the process up.
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError), self._losing():
-            async for piece in streams.stderr():
-                self._tail = (self._tail + piece)[-_TAIL:]
-
-    @contextmanager
-    def _losing(self) -> Iterator[None]:
-        """Keep why a sandbox was lost; raised in a task group it would come out wrapped."""
-        try:
-            yield
-        except MassGenError as error:
-            self._lost = error
-
-    def _gone(self) -> Ended:
-        if self._lost is not None:
-            return Ended(f"the process of the functions is gone: {self._context.redact(str(self._lost))}")
-        tail = self._context.redact(self._tail.decode("utf-8", "replace")).strip()
+    def _gone(self, life: _Life) -> Ended:
+        tail = self._context.redact(life.tail.decode("utf-8", "replace")).strip()
         last = f"; the last that it said: {tail.splitlines()[-1][:500]}" if tail else ""
         return Ended(f"the process of the functions ended before it answered{last}")
 
