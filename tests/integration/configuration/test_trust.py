@@ -91,6 +91,18 @@ def test_no_other_command_starts_it(served: Any, command: tuple[str, ...]) -> No
     assert "is not trusted" in result.stdout + result.stderr
 
 
+def test_a_stranger_has_no_other_file_read(massgen_project: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What their file imports may lie anywhere, and wait for ever; it is named, and not opened."""
+    project = massgen_project({"massgen.yaml": document({"type": "mcp", "servers": {"s": SERVER}, "imports": ["others", {"path": "~/x"}]})})
+    os.mkfifo(project.folder / "others")
+    monkeypatch.chdir(project.folder)
+
+    found = find(None, project.variables())
+
+    assert [one.name for one in found] == ["s", "others", "~/x"]
+    assert all("is not trusted" in one.problem and one.config is None for one in found)
+
+
 def test_a_named_file_of_servers_is_asked_about_no_more(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found by itself its servers are not started; named, they are."""
     monkeypatch.chdir(served.folder)

@@ -109,10 +109,21 @@ def _servers(path: Path, environment: Mapping[str, str], *, is_named: bool) -> I
     if not isinstance(document.data, Mapping):
         raise ConfigProblems([document.problem("a configuration is a mapping")])
     if not (is_named or may_start(path, environment, document)):
-        for one in _of_document(document, path, environment):
-            yield attrs.evolve(one, config=None, notes=(), problem=f"{path} is not trusted, so none of its servers is started; {_REMEDY}")
+        for name, where in _stated_in(document):
+            yield Found(name=name, where=where, problem=f"{path} is not trusted, so none of its servers is started; {_REMEDY}")
         return
     yield from _of_document(document, path, environment)
+
+
+def _stated_in(document: Document) -> Iterator[tuple[str, str]]:
+    """Yield what a configuration calls servers, and where; nothing is expanded, and no other file is read."""
+    for key, section in _sections(document.data):
+        for part in ("servers", "mcp_servers"):
+            for name, _, path in named(section.get(part) or {}, f"{key}.{part}"):
+                yield (name if isinstance(name, str) else f"{path} has no name"), f"{document.source}: {path}"
+        for number, given in enumerate(_list(section.get("imports"))):
+            shown = given.get("path", "?") if isinstance(given, Mapping) else given
+            yield clean_line(str(shown), 80), f"{document.source}: {key}.imports[{number}]"
 
 
 def _of_document(document: Document, path: Path, environment: Mapping[str, str]) -> Iterator[Found]:
