@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dialect_checks import ALL, DIALECTS, check
+from dialect_checks import ALL, DIALECTS, check, check_each
 
 from massgen_core.dialects import Dialect, fit
 
@@ -73,6 +73,30 @@ ROOTS = keywords(SCHEMAS)
 JUNK = st.recursive(
     VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "items", "anyOf", "a"]), inner, max_size=3)
 )
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"type": "strin"}}},
+        {"properties": {"a": {"items": {"required": "a"}}}},
+        {"anyOf": [{"minimum": "x"}]},
+        {"not": {"enum": 3}},
+        *(
+            {"items": [{}]},
+            {"properties": []},
+            {"properties": {"a": "x"}},
+            {"anyOf": []},
+            {"anyOf": [3]},
+            {"additionalProperties": 3},
+            {"description": 3},
+        ),
+    ],
+)
+def test_what_is_no_schema_is_found(schema: Any) -> None:
+    """The tests below look at each schema of a schema by itself, and miss nothing by it."""
+    with pytest.raises(jsonschema.SchemaError):
+        check_each(schema)
 
 
 def plain(schema: Any) -> Any:
