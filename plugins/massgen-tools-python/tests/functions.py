@@ -136,3 +136,12 @@ def wide(characters: int) -> dict[str, Any]:
 
 def knot() -> Knot:
     return Knot()
+
+
+def closes() -> None:
+    asyncio.get_event_loop().close()
+
+
+def loops() -> int:
+    asyncio.run(asyncio.sleep(0))
+    return 7

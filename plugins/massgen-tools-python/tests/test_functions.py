@@ -218,6 +218,15 @@ async def test_what_goes_wrong_costs_one_call(context: PlainContext) -> None:
             assert (await call(toolset, "add", first=1)).text == "2"
 
 
+async def test_a_function_may_do_as_it_likes_with_event_loops(context: PlainContext) -> None:
+    """The next one, which may be of another author, has one of its own again."""
+    async with opened(context, "closes", "loops", "later") as toolset:
+        await call(toolset, "closes")
+        assert (await call(toolset, "loops")).text == "7"
+        assert (await call(toolset, "later", text="x")).text.startswith("x")
+        assert "closed" in (await call(toolset, "closes")).text
+
+
 async def test_calls_wait_for_each_other(context: PlainContext) -> None:
     """Several at once are each answered with their own."""
     async with opened(context, "add") as toolset:

@@ -190,7 +190,6 @@ class Worker:
         self.modules: dict[str, Any] = {}
         self.folder = os.getcwd()
         self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self.loop)
 
     def load(self, items: Any) -> dict[str, Any]:
         made = []
@@ -216,6 +215,9 @@ class Worker:
             inspect.signature(function).bind(**arguments)
         except TypeError as error:
             return {"text": f"the arguments do not fit: {error}", "is_error": True}
+        if self.loop.is_closed():  # by a function
+            self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)  # `asyncio.run` takes it away
         try:
             found, data = self.loop.run_until_complete(result_of(function(**arguments)))
             text = "\n".join(found)
