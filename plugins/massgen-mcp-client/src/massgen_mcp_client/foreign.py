@@ -126,7 +126,9 @@ def read_import(given: str | ImportConfig, notes: list[str]) -> tuple[Entry, ...
         known = ", ".join(name for name in HOSTS if name)
         raise ConfigProblems([ConfigProblem(f"{clean_line(wanted.host, 40)!r} is no host that is known (known: {known})")])
     file = Path(os.path.expanduser(wanted.path))
-    document = _read(file, wanted.path)
+    if file.exists() and not file.is_file():  # a pipe or a device may never end
+        raise ConfigProblems([ConfigProblem("it is no file", source=wanted.path)])
+    document = read_document(file, name=wanted.path, comments=True)
     host, where = _found(document, file, wanted.host)
     servers: Any = document.data
     for key in where:
@@ -148,18 +150,6 @@ def named(servers: Any, path: str) -> Iterator[tuple[Any, Any, str]]:
     else:
         for index, data in enumerate(servers):
             yield (data.get("name") if isinstance(data, Mapping) else None), data, f"{path}[{index}]"
-
-
-def _read(file: Path, name: str) -> Document:
-    if file.suffix != ".toml":
-        return read_document(file, name=name, comments=True)
-    import tomllib  # noqa: PLC0415 - one host of many
-
-    try:
-        with file.open("rb") as stream:
-            return Document.of(tomllib.load(stream), name)
-    except (OSError, ValueError) as error:
-        raise ConfigProblems([ConfigProblem(f"the file cannot be read: {error}", source=name)]) from None
 
 
 def _found(document: Document, file: Path, host: str) -> tuple[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from massgen_core.api import ConfigProblems
 from massgen_core.config.structure import structure
 from massgen_mcp_client.config import WORKSPACE, McpConfig, McpOptions, ServerConfig
-from massgen_mcp_client.foreign import HOSTS
+from massgen_mcp_client.foreign import HOSTS, read_import
 
 
 def imported(path: Path, **options: Any) -> McpConfig:
@@ -285,3 +286,12 @@ def test_reading_references_is_linear(tmp_path: Path) -> None:
         imported(file)
 
     assert time.process_time() - began < 3.0
+
+
+def test_files_that_a_stranger_names_neither_hang_nor_exhaust(tmp_path: Path) -> None:
+    """A project's file is read before it is trusted, and with it what it imports: no pipe is waited for, and no key has thousands of parts."""
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(ConfigProblems, match="it is no file"):
+        read_import(str(tmp_path / "pipe.json"), [])
+    with pytest.raises(ConfigProblems, match=r"deep\.toml:2:1: nested more than"):
+        read_import(str(written(tmp_path, "deep.toml", "a = 1\n" + "b." * 5_000 + "c = 1\n")), [])
