@@ -75,6 +75,19 @@ def test_known_secrets_are_kept_nowhere(tmp_path: Path, shift: int) -> None:
     assert "sesame" not in (tmp_path / "a" / "out").read_text()
 
 
+@pytest.mark.parametrize("secret", ["sesame", "open\nsesame\nplease"])
+@pytest.mark.parametrize("size", [1000, 8192, 65_536])
+def test_a_file_holds_no_part_of_a_secret(tmp_path: Path, secret: str, size: int) -> None:
+    """Be it in a line without end, or in several lines."""
+    kept = Captured(tmp_path / "out", "out", shown=200, stored=10**9, redact=lambda text: text.replace(secret, "***"))
+    data = "".join(f"{secret}{'ü' * (number % 97)}" for number in range(10_000)).encode()
+    for start in range(0, len(data), size):
+        kept.add(data[start : start + size])
+    kept.close()
+
+    assert (tmp_path / "out").read_text() == data.decode().replace(secret, "***")
+
+
 def test_what_commands_a_terminal_is_taken_out() -> None:
     """And bytes that are no text become a mark."""
     assert readable(b"\x1b[31mred\x1b[0m \x1b]0;title\x07\xff ok\r\nnext") == "red \ufffd ok\nnext"

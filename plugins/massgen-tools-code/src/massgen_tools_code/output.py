@@ -10,7 +10,7 @@ from massgen_core.api import MassGenError, clean
 
 __all__ = ["Captured", "Spool", "bytes_text", "readable", "whole_characters"]
 
-LINE = 1 << 16
+HELD = 4096  # bytes that are held back until more comes: a secret is no longer
 
 
 def bytes_text(number: int) -> str:
@@ -49,7 +49,7 @@ def _begun(data: bytearray) -> bytes:
 
 
 class Spool:
-    """A file of output that is written while it comes, a line at a time, so that known secrets can be taken out.
+    """A file of output that is written while it comes, but for the end, in which a known secret may have begun.
 
     Args:
         path: Where it is made.
@@ -66,23 +66,24 @@ class Spool:
     def add(self, data: bytes) -> None:
         """Take a piece."""
         self._begun += data
-        end = self._begun.rfind(b"\n") + 1
-        if end or len(self._begun) > LINE:
-            end = end or len(self._begun)
-            self._write(bytes(self._begun[:end]))
-            del self._begun[:end]
+        if len(self._begun) > 2 * HELD:
+            clear = self._clear()
+            self._write(clear[:-HELD])
+            self._begun[:] = clear[-HELD:]
 
     def close(self) -> None:
         """Write what is left."""
         if not self._file.closed:
-            self._write(bytes(self._begun))
+            self._write(self._clear())
             self._begun.clear()
             self._file.close()
 
+    def _clear(self) -> bytes:
+        return self._redact(self._begun.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
     def _write(self, data: bytes) -> None:
         if self._room > 0:
-            data = self._redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")[: self._room]
-            self._file.write(data)
+            self._file.write(data[: self._room])
             self._room -= len(data)
 
 
