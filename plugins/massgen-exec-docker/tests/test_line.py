@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from massgen_core.api import Limits, SandboxLost
 from massgen_exec_docker.engine import Engine
 from massgen_exec_docker.line import Line
 
@@ -35,6 +36,27 @@ async def test_commands_cannot_speak_as_the_agent(engine: Engine, tmp_path: Path
             results = [await python(executor, FORGED) for _ in range(2)]
 
     assert [(result.status, result.stdout) for result in results] == [("exited", b"true\n")] * 2
+
+
+FLOOD = """
+import struct, sys
+with open("/proc/1/fd/1", "wb", buffering=0) as stream:
+    while True:
+        stream.write(struct.pack(">cII", b"O", 1, 60000) + bytes(60000))
+"""
+
+
+@pytest.mark.once
+async def test_more_than_an_agent_may_send_is_not_kept(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the agent speaks over the engine, a command that speaks as it loses its container before it fills this machine's memory."""
+    monkeypatch.setattr(Engine, "is_here", False)
+    with anyio.fail_after(SECONDS):
+        async with sandbox(tmp_path) as (executor, _):
+            with pytest.raises(SandboxLost, match="does not make sense"):
+                await python(executor, FLOOD, limits=Limits(seconds=30))
+            result = await python(executor, "print('x' * 1000000)")
+
+    assert len(result.stdout) == 1000001
 
 
 @pytest.mark.once

@@ -43,12 +43,19 @@ class _Output:
 
     def __init__(self) -> None:
         self.held: deque[bytes] = deque()
+        self.size = 0
         self.has_ended = False
         self.news = anyio.Event()
 
     def put(self, data: bytes) -> None:
         self.held.append(data)
+        self.size += len(data)
         self.tell()
+
+    def take(self) -> bytes:
+        data = self.held.popleft()
+        self.size -= len(data)
+        return data
 
     def tell(self) -> None:
         self.news.set()
@@ -83,7 +90,10 @@ class Running:
     def frame(self, kind: bytes, data: bytes) -> None:
         """Take a frame of the command's."""
         if kind in (b"O", b"E"):
-            self._outputs[kind == b"E"].put(data)
+            output = self._outputs[kind == b"E"]
+            output.put(data)
+            if output.size > (WINDOW if self._asked["keep"] is None else self._asked["keep"]):
+                raise ValueError  # more than the agent may send: it is not the agent
         elif kind in (b"o", b"e"):
             self._outputs[kind == b"e"].end()
         elif kind == b"c":
@@ -162,7 +172,7 @@ class Running:
         output, taken = self._outputs[which], 0
         while True:
             while output.held:
-                data = output.held.popleft()
+                data = output.take()
                 yield data
                 taken += len(data)
                 if taken >= WINDOW // 4:

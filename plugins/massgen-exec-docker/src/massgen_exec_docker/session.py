@@ -110,7 +110,7 @@ class Session:
         del held[:at]
 
     def _take(self, letter: bytes, number: int, data: bytes) -> None:
-        if letter == b"H":
+        if letter == b"H" and not self.seen:
             self.seen = json.loads(data)
             self._ready.set()
         elif number in self._jobs:
