@@ -22,16 +22,21 @@ KNOWN = frozenset({"env", "limits", "network", "read", "write"})
 @pytest.mark.parametrize(
     ("asked", "own", "found"),
     [
-        ({}, {}, {}),
-        ({"read": ["/data"], "env": {"A": "1"}}, {}, {"read": ["/data"], "env": {"A": "1"}}),
-        ({"limits": {"memory": 1 << 30, "seconds": 5}}, {"limits": {"seconds": 9}}, {"limits": {"memory": 1 << 30, "seconds": 9}}),
+        ({}, {}, {"network": "none"}),
+        ({}, {"network": "full"}, {"network": "full"}),
+        ({"read": ["/data"], "env": {"A": "1"}}, {}, {"read": ["/data"], "env": {"A": "1"}, "network": "none"}),
+        ({"limits": {"memory": 1 << 30, "seconds": 5}}, {"limits": {"seconds": 9}}, {"limits": {"memory": 1 << 30, "seconds": 9}, "network": "none"}),
         ({"network": "full"}, {"network": "none"}, {"network": "none"}),
         ({"network": "allow", "hosts": ["example.org:443"]}, {"network": "none"}, {"network": "none"}),
-        ({"capabilities": ["CHOWN"], "writable_root": True, "image": "other"}, {"sandbox": "bubblewrap"}, {"sandbox": "bubblewrap"}),
+        (
+            {"capabilities": ["CHOWN"], "writable_root": True, "image": "other"},
+            {"sandbox": "bubblewrap"},
+            {"sandbox": "bubblewrap", "network": "none"},
+        ),
     ],
 )
 async def test_what_was_asked_of_containers_is_asked_of_the_fallback(asked: dict[str, Any], own: dict[str, Any], found: dict[str, Any]) -> None:
-    """Limits, shares, variables and the network are taken over where the fallback's own options say nothing else; walls that were opened are not."""
+    """Where its own options say nothing else: limits, shares, variables, the network closed or open; walls that were opened are not."""
     assert taken_over(structure(DockerConfig, asked), own, KNOWN) == found
 
 

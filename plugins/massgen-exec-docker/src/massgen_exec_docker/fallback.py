@@ -36,7 +36,8 @@ def taken_over(config: DockerConfig, own: Mapping[str, Any], known: frozenset[st
     found = dict(own)
     for name in _COMMON:
         value = getattr(config, name)
-        if value == getattr(_DEFAULT, name) or (name in own and name != "limits") or (name == "hosts" and "network" in own):
+        is_asked = value != getattr(_DEFAULT, name) or (name == "network" and name in known)  # closed here, and perhaps open there
+        if not is_asked or (name in own and name != "limits") or (name == "hosts" and "network" in own):
             continue
         if name not in known:
             raise LimitUnsupported(f"the option {name} has no match there; say in the options of `fallback` what takes its place, or leave it out")
