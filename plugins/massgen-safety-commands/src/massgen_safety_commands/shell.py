@@ -22,7 +22,7 @@ _LOADING = frozenset(
     {"LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "PROMPT_COMMAND", "PYTHONSTARTUP", "PERL5OPT", "GIT_SSH_COMMAND"}
 )
 _NOTHING = frozenset[str]()
-KNOWN = {"HOME": "~", "TMPDIR": "/tmp"}  # noqa: S108 - nothing is made there
+KNOWN = {"HOME": "~", "TMPDIR": "/tmp", "((": "0"}  # noqa: S108 - nothing is made there
 
 
 @attrs.frozen
@@ -145,6 +145,10 @@ class Shell:
 
     def _value(self, piece: Piece, depth: int) -> Item:
         if piece.kind == "variable":
+            if "$(" in piece.other or "`" in piece.other:  # it is run whatever becomes of its output
+                folder = self.folder
+                self.script('echo "' + piece.other.replace('"', " ") + '"', depth + 1)
+                self.folder = folder
             known = self.variables.get(piece.text)
             if known is not None:
                 return known

@@ -157,9 +157,10 @@ class _Scanner:
         if text[at] == "`":
             end = _find(text, "`", at + 1)
             self._add(Piece("script", text[at + 1 : end], is_quoted=is_quoted), end + 1)
-        elif text.startswith("$((", at):
-            end = _closing(text, at + 2)
-            self._add(Piece("text", "0", is_quoted=is_quoted), end + 1)
+        elif text.startswith("$((", at) and _closing(text, at + 3) + 1 == (end := _closing(text, at + 2)):
+            body = text[at + 3 : end - 1]
+            is_plain = not ("$" in body or "`" in body)
+            self._add(Piece("text", "0", is_quoted) if is_plain else Piece("variable", "((", is_quoted, other=body), end + 1)
         elif text.startswith("$(", at):
             end = _closing(text, at + 2)
             self._add(Piece("script", text[at + 2 : end], is_quoted=is_quoted), end + 1)
@@ -170,7 +171,7 @@ class _Scanner:
                 self._add(Piece("text", "$", is_quoted=is_quoted), at + 1)
             else:
                 rest = text[name.end() : end]
-                other = rest.lstrip(":")[1:] if rest.lstrip(":")[:1] in ("-", "=") else ""
+                other = rest.lstrip(":")[1:] if rest.lstrip(":")[:1] in ("-", "=") or "$(" in rest or "`" in rest else ""
                 self._add(Piece("variable", name[0], is_quoted=is_quoted, other=other), end + 1)
         elif text.startswith("$'", at) and not is_quoted:
             end = _find(text, "'", at + 2)
