@@ -261,6 +261,13 @@ def test_a_secret_is_no_answer(question: Question, answer: str) -> None:
     assert question.choices or not question.refusal("env:ODD_API_KEY")
 
 
+@pytest.mark.parametrize("text", ["https://example.org/mcp?api_key={}", "npx search --token {}", "npx search --api-key={} -v"])
+def test_a_secret_by_its_name_is_no_part_of_a_server(text: str) -> None:
+    """In an address and among arguments, too; a reference is taken."""
+    assert "a secret does not belong" in server_refusal(FACTS, text.format("hunter2-and-more"))
+    assert not server_refusal(FACTS, text.format("${SEARCH_KEY}"))
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_server_or_refused(text: str) -> None:
     """No text ends the program; a server has a name that can name one."""

@@ -7,20 +7,22 @@ import json
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 import attrs
 
 from massgen_cmd_config.facts import Facts
-from massgen_cmd_config.keys import secrets
+from massgen_cmd_config.keys import is_secret, secrets
 from massgen_core.api import App, Command, Document, MassGenError, clean_line
 
 __all__ = ["MOST_SERVERS", "REFER_INSTEAD", "Server", "sandboxed", "server", "server_refusal", "tools_of"]
 
 MOST_SERVERS = 20
-REFER_INSTEAD = "a secret does not belong into a file; put it into a variable, and write env:VARIABLE in its place"
+REFER_INSTEAD = "a secret does not belong into a file; put it into a variable, and write env:VARIABLE in its place, or ${VARIABLE} within a text"
 _CHECKER = "mcp.tools"
 _NAME = re.compile(r"[a-z0-9][a-zA-Z0-9.-]*(?:_[a-zA-Z0-9.-]+)*")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*=.*", re.DOTALL)
@@ -119,11 +121,23 @@ def server_refusal(facts: Facts, answer: str, names: Sequence[str] = ()) -> str:
         return ""
     if made.name in names:
         return f"there is a server named {made.name!r} already; name this one, for instance {made.name}2=..."
+    if any(is_secret(name, value) for name, value in _named(made.section)):
+        return REFER_INSTEAD
     servers = {made.name: trusted(facts, made.name, made.section)}
     for leak in secrets(Document.of({"servers": servers}, "")):
         if leak.severity:
             return REFER_INSTEAD
     return facts.refuses("toolset", "mcp", {"servers": servers})
+
+
+def _named(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the names and values in an address, and in a command's arguments: `--token VALUE` or `--token=VALUE`."""
+    yield from parse_qsl(section.get("url", "").partition("?")[2])
+    words = section.get("args", [])
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        name, separator, value = word.partition("=")
+        if name.startswith("-"):
+            yield name, value if separator else following
 
 
 class _Heard:
