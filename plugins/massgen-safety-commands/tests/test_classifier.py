@@ -57,6 +57,8 @@ def level(verdict: Verdict | None) -> str:
         ("bash", {"command": "echo $((sudo ls); true)"}, "deny"),
         ("bash", {"command": "echo $((sudo ls) | (cat))"}, "deny"),
         ("bash", {"command": 'echo "${x:-$(sudo ls)}" ${y#`sudo ls`}'}, "deny"),
+        ("bash", {"command": "cat <<E\n$(sudo ls)\nE\n"}, "deny"),
+        ("bash", {"command": "cat <<'E'\n$(sudo ls)\nE\n"}, "ask"),
         ("bash", {"command": "echo $((1 + (2 * 3)))"}, "allow"),
         ("bash", {"command": "sudo ls", "language": "text"}, "deny"),
         ("bash", {"command": "sudo ls", "args": ["x"]}, "deny"),

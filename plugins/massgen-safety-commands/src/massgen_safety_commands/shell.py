@@ -143,12 +143,16 @@ class Shell:
             return [Item(part) for part in text[1:-1].split(",")]
         return [Item(text)]
 
+    def within(self, text: str, depth: int) -> None:
+        """Read the commands within a text that is expanded; they run whatever becomes of their output."""
+        if "$(" in text or "`" in text:
+            folder = self.folder
+            self.script('echo "' + text.replace('"', " ") + '"', depth + 1)
+            self.folder = folder
+
     def _value(self, piece: Piece, depth: int) -> Item:
         if piece.kind == "variable":
-            if "$(" in piece.other or "`" in piece.other:  # it is run whatever becomes of its output
-                folder = self.folder
-                self.script('echo "' + piece.other.replace('"', " ") + '"', depth + 1)
-                self.folder = folder
+            self.within(piece.other, depth)
             known = self.variables.get(piece.text)
             if known is not None:
                 return known
@@ -287,7 +291,10 @@ class _Walk:
         shell = self.shell
         if token.text in ("<<", "<<-"):
             shell.facts.is_plain = False
-            return Stage(fed.programs, "".join(piece.text for piece in token.pieces))
+            body = "".join(piece.text for piece in token.pieces)
+            if not any(piece.is_quoted for piece in token.pieces):
+                shell.within(body, self.depth)
+            return Stage(fed.programs, body)
         items = shell.expand(token.pieces, self.depth)
         target = items[0] if items else Item("$()")
         if token.text == "<<<":

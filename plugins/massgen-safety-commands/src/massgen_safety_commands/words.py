@@ -211,7 +211,7 @@ class _Scanner:
     def _bodies(self) -> None:
         """Take the here-documents that begin after this line."""
         waiting, self._here = self._here, []
-        for token, _ in waiting:
+        for token, is_quoted in waiting:
             mark = "".join(piece.text for piece in token.pieces)
             lines: list[str] = []
             while self._at < len(self._text):
@@ -220,7 +220,7 @@ class _Scanner:
                 if (line.lstrip("\t") if token.text == "<<-" else line) == mark:
                     break
                 lines.append(line)
-            token.pieces = [Piece("text", "\n".join(lines), is_quoted=True)]
+            token.pieces = [Piece("text", "\n".join(lines), is_quoted)]
 
 
 def _find(text: str, what: str, start: int) -> int:
