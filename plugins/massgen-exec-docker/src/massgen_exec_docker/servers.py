@@ -80,7 +80,8 @@ def _node(package: str, engine: Engine, node: str, into: Path) -> dict[str, Any]
         raise MassGenError(f"{clean_line(node)!r} is no version of Node.js")
     cpu, _ = _machine(engine)
     runtime = f"node-linux-{cpu}"
-    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--omit=dev", "--os=linux", f"--cpu={cpu}", "--libc=glibc")
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--omit=dev", "--os=linux", f"--cpu={cpu}", "--libc=glibc"]
+    options += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]  # a registry that cannot be reached is told soon
     _run([npm, "install", *options, "--prefix", str(into), package, f"{runtime}@{node}"])
     modules = into / "node_modules"
     shutil.move(modules / runtime / "bin" / "node", into / "node")
