@@ -92,6 +92,7 @@ class TestStdioInContainer(TransportSuite):
     example = ("echo", {"text": "hi"})
     large = ("echo", {"text": "x" * 1_000_000})
     slow = ("nap", {"seconds": 20})
+    cancellations = 8  # the transport's own tests make more
 
     async def lose(self, link: Link) -> None:
         await link.process.kill()  # type: ignore[attr-defined]

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
+import pytest
+
 from massgen_testkit import BackendSuite, PlainContext, Scenario, Stage
 from massgen_testkit.protocols.messages import message_plays
 from massgen_testkit.provider import serving
 
 
+@pytest.mark.once  # its library has one version, and each test starts the program
 class TestClaudeCode(BackendSuite):
     name = "claude-code"
     patience = 60.0

@@ -20,7 +20,7 @@ from massgen_exec_docker.engine import Engine
 
 from .stage import SECONDS, python, sandbox
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.once]
 # Speaks to the proxy as it likes: raw bytes, and what came back.
 RAW = """
 import socket, sys

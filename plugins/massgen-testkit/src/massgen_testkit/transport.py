@@ -20,7 +20,6 @@ from massgen_testkit.leaks import Leaks
 PATIENCE = 30.0
 QUICK = 0.5
 MILLISECONDS = 5.0
-CANCELLATIONS = 25
 
 
 class TransportSuite(PluginSuite):
@@ -33,6 +32,7 @@ class TransportSuite(PluginSuite):
         example: A tool's name and arguments with which it succeeds.
         large: A tool's name and arguments of at least a megabyte with which it succeeds; or `unsupported = {"large": "why"}`.
         slow: A tool's name and arguments with which it takes longer than a second; or `unsupported = {"slow": "why"}`.
+        cancellations: How often entering, speaking and leaving are cancelled, each time at another moment.
     """
 
     kind: ClassVar[str] = "transport"
@@ -40,6 +40,7 @@ class TransportSuite(PluginSuite):
     example: ClassVar[tuple[str, Mapping[str, Any]]]
     large: ClassVar[tuple[str, Mapping[str, Any]]]
     slow: ClassVar[tuple[str, Mapping[str, Any]]]
+    cancellations: ClassVar[int] = 25
 
     def features(self) -> frozenset[str]:
         return frozenset({"large", "loss", "slow"})
@@ -218,7 +219,7 @@ class TransportSuite(PluginSuite):
                 await client.call_tool(name, dict(arguments))
             before = leaks.held()
             with anyio.fail_after(PATIENCE * 4):
-                for _ in range(CANCELLATIONS):
+                for _ in range(self.cancellations):
                     with anyio.move_on_after(rng.choice((0.0, 0.001, 0.01, 0.1, 0.5)) * rng.random()):
                         async with self.opened(context, options) as link, self.speaking(link) as client:
                             await client.call_tool(name, dict(arguments))
