@@ -93,12 +93,11 @@ async def test_a_wide_result_is_told_without_its_data(context: PlainContext) -> 
     assert not knot.is_error
 
 
-@pytest.mark.parametrize("options", [{}, {"executor": {"type": "local"}}])
-async def test_a_function_knows_the_folder_that_it_runs_in(context: PlainContext, tmp_path: Path, options: dict[str, Any]) -> None:
-    """Under the name that it has there: a container has another one for it."""
+async def test_a_function_knows_the_folder_that_it_runs_in(context: PlainContext, tmp_path: Path) -> None:
+    """It is the agent's."""
     context.workspace = tmp_path / "w"
     context.workspace.mkdir()
-    async with opened(context, "where", "working", **options) as toolset:
+    async with opened(context, "where", "working") as toolset:
         assert (await call(toolset, "where")).text == (await call(toolset, "working")).text == str(context.workspace)
 
 

@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
-
 from massgen_testkit import CommandSuite
-
-pytestmark = pytest.mark.once  # programs are started
 
 SECTION = {"command": sys.executable, "args": [str(Path(__file__).with_name("peer.py"))]}
 SERVERS = {"massgen.yaml": {"version": 1, "toolsets": [{"type": "mcp", "servers": {"peer": SECTION}}]}}

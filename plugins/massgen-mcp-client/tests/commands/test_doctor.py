@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.once  # programs are started
-
 ILL: dict[str, tuple[str, list[str]]] = {
     "dies": ("exited with code 3", ["out of cheese"]),
     "old": ("No module named 'mcp.server.fastmcp'", ["version 1 of the library mcp", "uvx --with 'mcp<2'"]),

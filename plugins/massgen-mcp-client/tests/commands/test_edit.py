@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.once  # programs are started
-
 
 def test_what_was_added_is_used_and_removed(desk: Callable[..., Any], peer: Callable[..., Any]) -> None:
     """Nothing else in the file is touched, and only its owner can read it."""

@@ -6,10 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-pytestmark = pytest.mark.once  # programs are started
-
 
 def test_each_server_has_a_state(desk: Callable[..., Any], peer: Callable[..., Any]) -> None:
     """Those that work, those that do not, those that are disabled, and those whose section is wrong stand in one table; the table is the result."""

@@ -14,8 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-pytestmark = pytest.mark.once  # programs are started
-
 pytest.importorskip("massgen_mcp_http", reason="logins are the HTTP transport's")
 
 MAIN = "import sys; from massgen_core.cli import main; sys.exit(main(sys.argv[1:]))"
