@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -17,9 +15,7 @@ import anyio
 import attrs
 import pytest
 
-from massgen_core.api import ExecutorUnavailable, ToolCall, ToolUse, structure
-from massgen_exec_docker.engine import connect
-from massgen_exec_docker.images import build
+from massgen_core.api import ToolCall, ToolUse, structure
 from massgen_testkit import PlainContext
 from massgen_tools_code.config import CodeConfig
 from massgen_tools_code.toolset import CodeToolset, open_code
@@ -77,21 +73,6 @@ EVERYTHING = ["file", "name", "port", "process", "variable"]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def docker() -> None:
-    """A real engine with the base image; without an engine nothing runs that needs it, but not where the server has to have one."""
-    try:
-        engine = connect()
-    except ExecutorUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"not in CI: {error}")
-    with Path(tempfile.gettempdir(), "massgen-test-image.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        list(build(engine, "massgen-base", "base", only_missing=True))
-    engine.client.close()
 
 
 @attrs.define
@@ -193,7 +174,7 @@ async def test_a_folder_is_shared_on_purpose(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.once
-@pytest.mark.usefixtures("docker")
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 async def test_agents_in_containers_are_apart(tmp_path: Path, marker: str, one: tuple[str, str], other: tuple[str, str]) -> None:
     """Neither files, processes, variables nor listeners of one are there for the other; the control is the agent itself."""

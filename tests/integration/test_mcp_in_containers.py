@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,14 +11,12 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from massgen_core.api import ExecutorUnavailable, Link
-from massgen_exec_docker.engine import connect
-from massgen_exec_docker.images import build
+from massgen_core.api import Link
 from massgen_mcp_client.config import ServerConfig
 from massgen_mcp_client.library import opened
 from massgen_testkit import Leaks, PlainContext, TransportSuite
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("engine")]
 TESTS = Path(__file__).resolve().parents[2] / "plugins" / "massgen-mcp-stdio" / "tests"
 SNOOP = """
 import os, urllib.request
@@ -62,21 +57,6 @@ async def environment() -> str:
 
 server.run(transport="stdio")
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _image() -> None:
-    """A real engine with the base image; without an engine nothing here runs, but not where the server has to have one."""
-    try:
-        engine = connect()
-    except ExecutorUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"not in CI: {error}")
-    with Path(tempfile.gettempdir(), "massgen-test-image.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        list(build(engine, "massgen-base", "base", only_missing=True))
-    engine.client.close()
 
 
 def boxed(*read: Path | str, **options: Any) -> dict[str, Any]:

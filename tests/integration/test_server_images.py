@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import pytest
 
-from massgen_core.api import ExecutorUnavailable
-from massgen_exec_docker.engine import connect
 from massgen_mcp_client.config import ServerConfig
 from massgen_mcp_client.library import opened
 from massgen_testkit import PlainContext
 
 pytestmark = [pytest.mark.once, pytest.mark.anyio]
+Build: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 TIME, FILES = "mcp-server-time", "@modelcontextprotocol/server-filesystem"
 VERSION = {TIME: "2026.10.19", FILES: "2026.8.31"}
 
 
-def build(name: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Type the command; one at a time, since others make images as well."""
-    command = [sys.executable, "-m", "massgen_core", "docker", "build-server", name, *words]
-    with Path(tempfile.gettempdir(), "massgen-test-image.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+@pytest.fixture(scope="module")
+def build(making_images: Callable[[], AbstractContextManager[None]]) -> Build:
+    """Types the command; one at a time, since others make images as well."""
+
+    def typed(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "massgen_core", "docker", "build-server", name, *words]
+        with making_images():
+            return subprocess.run(command, capture_output=True, text=True, timeout=700, check=False)
+
+    return typed
 
 
 @pytest.fixture(scope="module")
-def tag() -> Iterator[str]:
+def tag(engine: Any) -> Iterator[str]:
     """A beginning of names; images with it are removed."""
-    try:
-        engine = connect()
-    except ExecutorUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"not in CI: {error}")
     name = f"test-{os.getpid()}"
     yield name
     for image in engine.client.images.list("massgen-server"):
         for each in image.tags:
             if each.startswith(f"massgen-server:{name}"):
                 engine.client.images.remove(each, force=True)
-    engine.client.close()
 
 
 def server(command: str, *words: str, image: str) -> ServerConfig:
@@ -65,7 +60,7 @@ async def called(context: PlainContext, config: ServerConfig, tool: str, argumen
             return str((await found.call(tool, arguments)).text)
 
 
-async def test_a_server_of_the_python_index(context: PlainContext, tag: str) -> None:
+async def test_a_server_of_the_python_index(context: PlainContext, build: Build, tag: str) -> None:
     """`uvx PACKAGE`, `python3 -m MODULE` and the program's own name start it; another version is refused rather than taken for it."""
     built = build(f"{tag}-time", "--pip", f"{TIME}=={VERSION[TIME]}")
     assert built.returncode == 0, built.stderr
@@ -77,7 +72,7 @@ async def test_a_server_of_the_python_index(context: PlainContext, tag: str) -> 
         assert VERSION[TIME] in str(found.fault)
 
 
-async def test_a_server_of_the_node_registry(context: PlainContext, tag: str, tmp_path: Path) -> None:
+async def test_a_server_of_the_node_registry(context: PlainContext, build: Build, tag: str, tmp_path: Path) -> None:
     """`npx -y PACKAGE` starts it, with a Node.js of the image's own, and it sees the workspace."""
     built = build(f"{tag}-files", "--npm", f"{FILES}@{VERSION[FILES]}")
     assert built.returncode == 0, built.stderr
@@ -99,7 +94,7 @@ async def test_a_server_of_the_node_registry(context: PlainContext, tag: str, tm
         ((), "one of the arguments"),
     ],
 )
-async def test_mistakes_are_told(tag: str, words: tuple[str, ...], told: str) -> None:
+async def test_mistakes_are_told(build: Build, tag: str, words: tuple[str, ...], told: str) -> None:
     """Names that are none never reach an installer; packages that do not exist are told without a traceback."""
     built = build(f"{tag}-none", *words)
 
