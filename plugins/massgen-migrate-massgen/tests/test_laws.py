@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from massgen_core.api import ConfigProblem, ConfigProblems
 from massgen_migrate_massgen.backends import FRAMEWORKS, OPTIONS, PROGRAMS, TARGETS
+from massgen_migrate_massgen.commands import glob_of
 from massgen_migrate_massgen.migrate import migrate
 from massgen_migrate_massgen.sections import AGENT, COORDINATION, ORCHESTRATOR, TIMEOUTS, TOP, UI
 
@@ -118,3 +120,18 @@ def test_every_rule_that_hands_over_has_its_method() -> None:
     handed = {rule.text for table in tables for rule in table.values() if rule.action == "hand"}
 
     assert {name for name in handed if not hasattr(_Reader, f"on_{name}")} == set()
+
+
+pieces = st.sampled_from(["rm", " -rf", "git", "/", ".", ".*", ".+", r"\.", r"\*", "?", "[", "(a|b)", "x+", "push"])
+commands = st.lists(st.sampled_from(["rm", " -rf", "git", "/", ".", "*", "a", "push"])).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(pieces, min_size=1, max_size=5).map("".join), st.booleans(), commands)
+def test_a_list_of_commands_says_the_same_as_patterns(expression: str, is_whole: bool, command: str) -> None:
+    """Where an expression becomes a pattern, both name the same commands."""
+    expression += "$" * is_whole
+    glob = glob_of(expression)
+
+    if glob is not None:
+        assert fnmatchcase(command, glob) is (re.match(expression, command) is not None)

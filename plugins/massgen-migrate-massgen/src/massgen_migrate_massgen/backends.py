@@ -9,7 +9,7 @@ import attrs
 
 from massgen_migrate_massgen.rules import DROP, KEEP, Rules, extra, hand, move, refuse, warn
 
-__all__ = ["ADDRESSES", "FRAMEWORKS", "MODELS", "OPTIONS", "PROGRAMS", "TARGETS", "Target"]
+__all__ = ["ADDRESSES", "ALIASES", "FRAMEWORKS", "MODELS", "OPTIONS", "PROGRAMS", "TARGETS", "Target"]
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +30,7 @@ class Target:
 _NO_SEARCH = warn("this backend cannot search the web; give the agent an MCP server that can")
 _NO_CODE = warn("the provider runs no code for this backend")
 _COMMANDS = DROP  # they are read together
+_OF_ALL = warn("how agents come to one answer is said for all of them, in the strategy")
 _CLAUDE_CODE = warn("this is an option of Claude Code, and does nothing here")
 
 # What every backend takes; `backend.` is the new backend's section, everything else the agent's.
@@ -63,7 +64,11 @@ OPTIONS: Rules = {
     "enable_file_generation": warn("answers are text; nothing makes files of them"),
     "enable_audio_generation": refuse("media"),
     "enable_video_generation": refuse("media"),
-    "enable_multimodal_tools": refuse("media"),
+    "enable_multimodal_tools": warn("no plugin has tools that see, hear or make images, audio and video; the agent works without them"),
+    "media_max_file_size_mb": DROP,
+    **dict.fromkeys(("image_generation_backend", "audio_generation_backend", "video_generation_backend"), DROP),
+    **dict.fromkeys(("image_generation_model", "audio_generation_model", "video_generation_model"), DROP),
+    "enable_file_search": warn("files are searched where `upload_files` of the backend openai names them"),
     "multimodal_config": DROP,
     "upload_files": hand("uploads"),
     "cwd": hand("cwd"),
@@ -71,12 +76,14 @@ OPTIONS: Rules = {
     # Tools; servers and the lists of their tools are read together.
     **dict.fromkeys(("mcp_servers", "allowed_tools", "exclude_tools", "custom_tools"), DROP),
     "auto_discover_custom_tools": warn("Python functions of MassGen 0.1 are not looked for"),
+    "custom_tools_path": warn("Python functions are not looked for; name each in `custom_tools`, with its file"),
     "exclude_custom_tools": DROP,
     "exclude_file_operation_mcps": DROP,
     "direct_mcp_servers": DROP,
     "enable_code_based_tools": warn("tools are called one by one, not from code"),
     "shared_tools_directory": DROP,
-    "concurrent_tool_execution": DROP,
+    **dict.fromkeys(("concurrent_tool_execution", "max_concurrent_tools", "use_mcpwrapped_for_tool_filtering", "use_no_roots_wrapper"), DROP),
+    "enforce_read_before_delete": warn("no plugin asks for a file to be read before it is deleted; what was there can be rolled back"),
     "enable_programmatic_flow": warn("tools are called one by one"),
     "enable_strict_tool_use": warn("this backend cannot hold arguments to the schema"),
     "enable_tool_search": warn("with many tools the toolset mcp offers a search by itself: search_above"),
@@ -95,6 +102,8 @@ OPTIONS: Rules = {
     "command_line_docker_enable_sudo": _COMMANDS,
     "command_line_docker_packages": _COMMANDS,
     "command_line_docker_credentials": _COMMANDS,
+    **dict.fromkeys((f"command_line_docker_preinstall_{what}" for what in ("python", "npm", "system")), _COMMANDS),
+    "command_line_docker_auto_install_deps": _COMMANDS,
     "command_line_srt_read_mode": _COMMANDS,
     "command_line_srt_allow_read": _COMMANDS,
     "command_line_srt_deny_read": _COMMANDS,
@@ -107,6 +116,22 @@ OPTIONS: Rules = {
     "group_config": refuse("framework"),
     # Without effect.
     **dict.fromkeys(("websocket_mode", "debug_delay_seconds", "debug_delay_after_n_tools", "provider_name", "agent_id", "session_id"), DROP),
+    **dict.fromkeys(("instance_id", "filesystem_session_id", "session_storage_base", "agent_temporary_workspace", "main_agent"), DROP),
+    # What MassGen 0.1 kept from providers where it stood here, too.
+    **dict.fromkeys(("voting_sensitivity", "voting_threshold", "vote_only", "fairness_enabled", "fairness_lead_cap_answers"), _OF_ALL),
+    **dict.fromkeys(("max_midstream_injections_per_round", "defer_peer_updates_until_restart", "final_answer_strategy", "write_mode"), _OF_ALL),
+    **dict.fromkeys(("allow_midstream_peer_updates_before_checklist_submit", "max_checklist_calls_per_round", "checklist_first_answer"), _OF_ALL),
+    **dict.fromkeys(("checklist_require_gap_report", "gap_report_mode", "drift_conflict_policy", "use_two_tier_workspace"), _OF_ALL),
+    **dict.fromkeys(("plan_depth", "plan_thoroughness", "plan_target_steps", "plan_target_chunks", "subagent_types"), _OF_ALL),
+    **dict.fromkeys(("novelty_injection", "improvements", "learning_capture_mode", "enable_execution_trace_analyzer"), _OF_ALL),
+    **dict.fromkeys(("enable_quality_rethink_on_iteration", "enable_novelty_on_iteration", "orchestrator_managed_round_evaluator"), _OF_ALL),
+    **dict.fromkeys((f"round_evaluator_{what}" for what in ("before_checklist", "skip_synthesis", "refine", "transformation_pressure")), _OF_ALL),
+    **dict.fromkeys((f"checkpoint_{what}" for what in ("enabled", "mode", "guidance")), _OF_ALL),
+    "checkpoint_gated_patterns": refuse("rules"),
+    "disable_final_only_round_capture_fallback": DROP,
+    **dict.fromkeys(("enable_nlip", "nlip", "nlip_config"), warn("no plugin speaks NLIP; agents talk as usual")),
+    **dict.fromkeys(("coordination_mode", "presenter_agent"), _OF_ALL),
+    "subtask": refuse("parts"),
     "enable_rate_limit": warn("limits of calls are the middleware ratelimit"),
     "betas": warn("beta features are an option of the backend anthropic"),
     "azure_endpoint": warn("this is an option of azure_openai, and does nothing here"),
@@ -171,6 +196,13 @@ TARGETS: Mapping[str, Target] = {
 }
 FRAMEWORKS = frozenset({"ag2", "autogen", "agentscope", "crewai", "langchain", "langgraph", "openai_assistant", "smolagents"})
 PROGRAMS = frozenset({"antigravity_cli", "codex", "copilot", "gemini_cli", "uitars"})
+
+# Names that a backend had for a few versions.
+ALIASES: Mapping[str, str] = {
+    **dict.fromkeys(("claude-code", "claude-code-cli", "claude_code_cli", "claude_code_stream"), "claude_code"),
+    "gemini-cli": "gemini_cli",
+    "gemini_interactions": "gemini",
+}
 
 # `chatcompletion` was told its provider by the address: a pattern of its host, the preset, and the name of the key.
 ADDRESSES: tuple[tuple[str, str, str], ...] = (

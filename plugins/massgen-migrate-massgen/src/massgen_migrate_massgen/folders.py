@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,9 +36,12 @@ def context_paths(value: Any, path: str, walk: Walk) -> list[Any]:
 
 
 def _one(one: Any, path: str, walk: Walk) -> Any:
-    if not isinstance(one, Mapping) or not isinstance(one.get("path"), str) or one.get("permission", "read") not in ("read", "write"):
+    if not isinstance(one, Mapping) or not isinstance(one.get("path"), str):
         walk.wrong("expected a mapping with `path` and `permission`, read or write", path)
         return None
+    if one.get("permission", "read") not in ("read", "write"):
+        walk.note("this is neither read nor write; it is read, as it was in MassGen 0.1", f"{path}.permission")
+        one = {**one, "permission": "read"}
     for key in one:
         if key not in ("path", "permission", "protected_paths"):
             walk.wrong(f"unknown key {str(key)[:60]!r} (known here: path, permission, protected_paths)", path)
@@ -49,20 +53,30 @@ def _one(one: Any, path: str, walk: Walk) -> Any:
     return one if "protected_paths" not in one else {key: one[key] for key in ("path", "permission") if key in one}
 
 
-def apart(made: dict[str, Any], places: Mapping[str, str], walk: Walk) -> None:
-    """Give agents a folder of the run's where theirs would lie in one that all may write to: another agent could put a link in its place.
+def apart(made: dict[str, Any], places: Mapping[str, list[str]], walk: Walk) -> None:
+    """Give agents a folder of the run's where another agent could change theirs: it is that agent's, too, or lies where all may write.
 
     Args:
         made: The document of today.
-        places: The key paths of working folders, by their value.
+        places: The key paths of working folders, agent by agent, by their value.
         walk: Receives notes.
     """
-    agents = made.get("agents")
-    for agent in agents if isinstance(agents, list) else ():
+    given = made.get("agents")
+    agents = given if isinstance(given, list) else []
+    homes = Counter(posixpath.normpath(agent["workspace"]) for agent in agents if agent.get("workspace"))
+    paths = {folder: iter(found) for folder, found in places.items()}
+    for agent in agents:
+        folder = agent.get("workspace", "")
+        if not folder:
+            continue
+        path, normal = next(paths.get(folder, iter(())), ""), posixpath.normpath(folder)
         granted = (*made.get("context_paths", ()), *agent.get("context_paths", ()))
         writable = [posixpath.normpath(one["path"]) for one in granted if one.get("permission") == "write"]
-        folder = agent.get("workspace", "")
-        normal = posixpath.normpath(folder) if folder else ""
-        if folder and any(normal == one or normal.startswith(f"{one}/") or (one == "." and normal[0] not in "/~") for one in writable):
-            del agent["workspace"]
-            walk.note("this lies in a context path that agents may write to; it works in a folder of the run instead", places.get(folder, ""))
+        if any(normal == one or normal.startswith(f"{one}/") or (one == "." and normal[0] not in "/~") for one in writable):
+            reason = "this lies in a context path that agents may write to; it works in a folder of the run instead"
+        elif homes[normal] > 1:
+            reason = "several agents name this folder; each works in a folder of the run instead"
+        else:
+            continue
+        del agent["workspace"]
+        walk.note(reason, path)

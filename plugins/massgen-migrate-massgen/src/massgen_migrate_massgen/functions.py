@@ -32,12 +32,15 @@ def toolset_of_functions(data: Any, path: str, walk: Walk) -> dict[str, Any] | N
     made: list[dict[str, Any]] = []
     for index, section in enumerate(data):
         place = f"{path}[{index}]"
+        if isinstance(section, str):
+            walk.note(f"{section[:60]}: functions without a file are parts of MassGen 0.1 itself, and are not there; name a file of yours", place)
+            continue
         if not isinstance(section, Mapping):
             walk.wrong("expected a mapping with `path` and `function`", place)
             continue
         for key in section:
             if key not in _KEYS:
-                walk.unknown(str(key), section[key], f"{place}.{key}" if str(key).isidentifier() else place, dict.fromkeys(_KEYS, None), None)  # type: ignore[arg-type]
+                walk.unknown(str(key), f"{place}.{key}" if str(key).isidentifier() else place, _KEYS, None)
         for one in _functions(section, place, walk):
             if any(one["name"] == other["name"] for other in made):
                 walk.note(f"the tool {one['name']!r} is given twice; this one is not used", place)

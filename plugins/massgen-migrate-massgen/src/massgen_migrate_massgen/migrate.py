@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from massgen_core.api import ConfigProblem, ConfigProblems
-from massgen_migrate_massgen.backends import FRAMEWORKS, MODELS, OPTIONS, PROGRAMS, TARGETS
+from massgen_migrate_massgen.backends import ALIASES, FRAMEWORKS, MODELS, OPTIONS, PROGRAMS, TARGETS
 from massgen_migrate_massgen.commands import TOOLS
 from massgen_migrate_massgen.folders import apart
 from massgen_migrate_massgen.options import Options
 from massgen_migrate_massgen.rules import REASONS, extra
-from massgen_migrate_massgen.sections import AGENT, COORDINATION, ORCHESTRATOR, TIMEOUTS, TOP, UI
+from massgen_migrate_massgen.sections import AGENT, AGENT_TODAY, COORDINATION, ORCHESTRATOR, TIMEOUTS, TOP, TOP_TODAY, UI
 from massgen_migrate_massgen.servers import toolset, warnings
 
 __all__ = ["migrate"]
@@ -39,7 +39,7 @@ def migrate(document: Mapping[str, Any], warn: Callable[[ConfigProblem], None] =
         return dict(document)
     reader = _Reader(warn)
     made: dict[str, Any] = {"version": 1}
-    reader.section(document, "", TOP, made)
+    reader.section(document, "", TOP, made, today=TOP_TODAY)
     reader.finish(document, made)
     if reader.problems:
         raise ConfigProblems(reader.problems)
@@ -81,7 +81,7 @@ class _Reader(Options):
 
     def agent(self, data: Any, path: str) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        self.section(data, path, AGENT, made)
+        self.section(data, path, AGENT, made, today=AGENT_TODAY)
         if isinstance(data, Mapping) and "backend" not in data:
             self.wrong("`backend` is missing: where the agent's answers come from", path)
         return made
@@ -109,7 +109,8 @@ class _Reader(Options):
 
     def on_backend(self, value: Any, path: str, made: dict[str, Any]) -> None:
         if not isinstance(value, Mapping):
-            self.wrong("expected a mapping with `type` and `model`", path)
+            example = f"; write `backend: {{type: {value}}}`" if isinstance(value, str) and value in TARGETS else ""
+            self.wrong(f"expected a mapping with `type` and `model`{example}", path)
             return
         kind = self.kind(value, path)
         if kind is None:
@@ -130,10 +131,10 @@ class _Reader(Options):
             self.wrong(f"`type` is missing, and the model does not tell it (types: {', '.join(TARGETS)})", path)
         elif not isinstance(kind, str):
             self.wrong("`type` is the name of a backend", f"{path}.type")
-        elif kind in TARGETS:
-            return kind
-        elif kind in FRAMEWORKS or kind in PROGRAMS:
-            self.wrong(REASONS["framework" if kind in FRAMEWORKS else "program"], f"{path}.type")
+        elif (name := ALIASES.get(kind.lower(), kind.lower())) in TARGETS:
+            return name
+        elif name in FRAMEWORKS or name in PROGRAMS:
+            self.wrong(REASONS["framework" if name in FRAMEWORKS else "program"], f"{path}.type")
         else:
             near = difflib.get_close_matches(kind[:100], TARGETS, n=1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
@@ -166,8 +167,19 @@ class _Reader(Options):
 
     def on_planning(self, value: Any, path: str, made: dict[str, Any]) -> None:
         if value:
-            made["permissions"] = {"ask": ["mcp__*"]}
+            self.put_to_a_person(["mcp__*"], made)
             self.note("planning mode is not there; instead every call of an MCP tool is put to a person, and refused where nobody is asked", path)
+
+    def on_gated(self, value: Any, path: str, made: dict[str, Any]) -> None:
+        if isinstance(value, list) and all(isinstance(pattern, str) for pattern in value):
+            self.put_to_a_person(value, made)
+            self.note("checkpoints are not there; instead every call of these tools is put to a person, and refused where nobody is asked", path)
+        elif value is not None:
+            self.wrong("expected a list of patterns of tool names", path)
+
+    def put_to_a_person(self, tools: list[str], made: dict[str, Any]) -> None:
+        if tools:
+            made["permissions"] = {"ask": [*made.get("permissions", {}).get("ask", ()), *tools]}
 
     def on_novelty(self, value: Any, path: str, made: dict[str, Any]) -> None:
         if value is not None and made.setdefault("strategy", {}).setdefault("voting_sensitivity", value) != value:

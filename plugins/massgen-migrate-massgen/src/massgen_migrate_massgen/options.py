@@ -97,7 +97,7 @@ class Options(Walk):
     def on_cwd(self, value: Any, path: str, made: dict[str, Any]) -> None:
         folder = workspace(value, path, self)
         if folder:
-            self.places[folder] = path
+            self.places.setdefault(folder, []).append(path)
             self.put(made, ("workspace",), folder, path)
 
     def on_paths(self, value: Any, path: str, made: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ REASONS: Mapping[str, str] = {
     "uploads": "only the OpenAI backend takes files with the question",
     "rules": "these rules have another grammar; write `permissions` with allow, ask and deny of today's format",
     "parts": "no strategy divides a question into parts",
+    "inside": "MassGen 0.1 read this in the agent's `backend` alone; write it there, so that it holds",
     "secret": "a key is written in the file; put it into an environment variable, and write its name here: ${NAME}",
     "first": "this is of MassGen's first format, which MassGen 0.1 does not read either; write `agents`",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from massgen_migrate_massgen.rules import DROP, Rules, hand, move, refuse, warn
 
-__all__ = ["AGENT", "COORDINATION", "ORCHESTRATOR", "TIMEOUTS", "TOP", "UI"]
+__all__ = ["AGENT", "AGENT_TODAY", "COORDINATION", "ORCHESTRATOR", "TIMEOUTS", "TOP", "TOP_TODAY", "UI"]
 
 _FOLDER = warn("each run has a folder of its own; massgen runs lists them")
 _FAIR = warn("no setting of today's strategies; agents take turns as they finish")
@@ -15,8 +15,10 @@ _ROUND = warn("a turn has no time-out of its own; limits.seconds and model_idle_
 _SUBAGENTS = warn("agents have no agents of their own")
 _PLANS = warn("no plugin keeps task plans for agents")
 _SKILLS = warn("no plugin provides skills")
-_PERSONAS = warn("no plugin writes personas; say it in the system messages")
+_PERSONAS = warn("no plugin writes personas, parts or better questions; say it in the system messages")
+_CHECKPOINT = warn("no strategy has checkpoints")
 _EVALUATION = warn("answers are judged by the agents' votes alone")
+_PASSED = warn("MassGen 0.1 passed over it, and so does today's")
 _SCREEN = warn("no setting of today's displays")
 _CALLS = warn("agents do not call out to each other or to a person")
 _REFINE = warn("no setting of today's strategies")
@@ -29,9 +31,11 @@ TOP: Rules = {
     "timeout": hand("timeouts"),
     "ui": hand("ui"),
     "display": hand("ui"),
+    "coordination": hand("coordination"),
     "memory": _MEMORY,
     "hooks": refuse("code"),
     "nlip": _NLIP,
+    **dict.fromkeys(("orchestration", "session", "test_settings"), _PASSED),
     "session_id": warn("a conversation is kept by massgen chat"),
     "task": warn("the question stands on the command line: massgen run QUESTION"),
     "version": DROP,
@@ -39,6 +43,16 @@ TOP: Rules = {
         ("models", "model_configs", "num_agents", "max_rounds", "consensus_threshold", "voting_enabled", "enable_voting"), refuse("first")
     ),
 }
+
+# What today's format has at the same places: a file with these lacks its first line.
+TOP_TODAY = (
+    *("include", "strategy", "toolsets", "middlewares", "classifiers", "permissions", "sinks", "limits", "context_paths", "workspaces", "prices"),
+    *("plugins", "durability", "seed", "model_idle_seconds", "tool_seconds", "tool_output"),
+)
+AGENT_TODAY = (
+    *("model", "system", "sampling", "reasoning_effort", "toolsets", "permissions", "limits", "workspace", "shares_workspace"),
+    *("context_paths", "options"),
+)
 
 AGENT: Rules = {
     "id": hand("name"),
@@ -52,6 +66,9 @@ AGENT: Rules = {
     "enable_nlip": _NLIP,
     "description": DROP,
     "main_agent": DROP,
+    **dict.fromkeys(("allowed_tools", "exclude_tools", "disallowed_tools"), refuse("inside")),
+    "append_system_message": warn("MassGen 0.1 passed over it; write `append_system_prompt`"),
+    "persistent_memory": _MEMORY,
     "subtask": refuse("parts"),
     "subagent_agents": _SUBAGENTS,
 }
@@ -87,6 +104,7 @@ ORCHESTRATOR: Rules = {
         ),
         _CHECKLIST,
     ),
+    **dict.fromkeys(("coordination_rounds", "max_coordination_rounds"), _PASSED),
     "skip_voting": warn("to let one agent answer alone use the strategy single"),
     "skip_coordination_rounds": warn("a switch for tests of MassGen 0.1; agents answer and vote as usual"),
     "debug_final_answer": warn("a switch for tests of MassGen 0.1; scripted answers come from the backend scripted"),
@@ -98,7 +116,7 @@ ORCHESTRATOR: Rules = {
     "dspy": warn("no plugin writes variants of the question; every agent gets it as it is"),
     **dict.fromkeys(("nlip", "enable_nlip", "nlip_config"), _NLIP),
     "skills_directory": _SKILLS,
-    "enable_multimodal_tools": refuse("media"),
+    "enable_multimodal_tools": warn("no plugin has tools that see, hear or make images, audio and video; agents work without them"),
     "multimodal_config": DROP,
     **dict.fromkeys(("image_generation_backend", "audio_generation_backend", "video_generation_backend"), DROP),
     **dict.fromkeys(("image_generation_model", "audio_generation_model", "video_generation_model"), DROP),
@@ -109,8 +127,10 @@ COORDINATION: Rules = {
     "planning_mode_instruction": DROP,
     "max_orchestration_restarts": _EVALUATION,
     **dict.fromkeys(("enable_agent_task_planning", "max_tasks_per_plan", "task_planning_filesystem_mode", "plan_depth"), _PLANS),
-    **dict.fromkeys(("use_skills", "skills_directory", "load_previous_session_skills", "massgen_skills", "learning_capture_mode"), _SKILLS),
-    **dict.fromkeys(("enable_memory_filesystem_mode", "compression_target_ratio"), _MEMORY),
+    **dict.fromkeys(
+        ("use_skills", "skills_directory", "load_previous_session_skills", "massgen_skills", "learning_capture_mode", "skill_lifecycle_mode"), _SKILLS
+    ),
+    **dict.fromkeys(("enable_memory_filesystem_mode", "compression_target_ratio", "compression_trigger_threshold", "resume_from_log"), _MEMORY),
     **dict.fromkeys(
         (
             "enable_subagents",
@@ -122,6 +142,10 @@ COORDINATION: Rules = {
             "subagent_types",
             "subagent_round_timeouts",
             "subagent_runtime_mode",
+            "subagent_runtime_fallback_mode",
+            "subagent_host_launch_prefix",
+            "async_subagents",
+            "background_subagents",
         ),
         _SUBAGENTS,
     ),
@@ -141,6 +165,11 @@ COORDINATION: Rules = {
             "orchestrator_managed_round_evaluator",
             "round_evaluator_before_checklist",
             "round_evaluator_refine",
+            "round_evaluator_skip_synthesis",
+            "enable_evaluator_personas",
+            "enable_quality_rethink_on_iteration",
+            "enable_novelty_on_iteration",
+            "novelty_injection",
             "round_evaluator_transformation_pressure",
             "pre_collab_voting_threshold",
             "max_verifications_per_round",
@@ -149,7 +178,10 @@ COORDINATION: Rules = {
         ),
         _EVALUATION,
     ),
+    **dict.fromkeys(("checkpoint_enabled", "checkpoint_mode", "checkpoint_guidance"), _CHECKPOINT),
+    "checkpoint_gated_patterns": hand("gated"),
     "persona_generator": _PERSONAS,
+    **dict.fromkeys(("task_decomposer", "prompt_improver"), _PERSONAS),
     **dict.fromkeys(("use_two_tier_workspace", "write_mode", "drift_conflict_policy", "enable_changedoc"), _FOLDER),
     **dict.fromkeys(("fast_iteration_mode", "skip_redundant_scaffolding", "response_depth", "improvements"), _REFINE),
 }

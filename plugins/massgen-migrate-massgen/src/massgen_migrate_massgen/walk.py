@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from massgen_core.api import ConfigProblem
@@ -32,7 +32,7 @@ class Walk:
     def __init__(self, warn: Callable[[ConfigProblem], None]) -> None:
         self.warn = warn
         self.problems: list[ConfigProblem] = []
-        self.places: dict[str, str] = {}  # of working folders
+        self.places: dict[str, list[str]] = {}  # of working folders, agent by agent
 
     def wrong(self, message: str, path: str, *, near: str = "") -> None:
         """Refuse the value at a path."""
@@ -42,7 +42,7 @@ class Walk:
         """Warn of the value at a path."""
         self.warn(ConfigProblem(message, path=path))
 
-    def section(self, data: Any, path: str, rules: Rules, made: dict[str, Any], *, others: Rule | None = None) -> None:
+    def section(self, data: Any, path: str, rules: Rules, made: dict[str, Any], *, others: Rule | None = None, today: Collection[str] = ()) -> None:
         """Carry out the rules of a section.
 
         Args:
@@ -50,10 +50,11 @@ class Walk:
             path: Its key path, for messages.
             rules: What its keys come to.
             made: Where they go.
-            others: What keys come to that no rule names and none is near; None: they are mistakes.
+            others: What keys come to that no rule names and none is near; None: they are left out with a warning, as MassGen passed over them.
+            today: Keys that the section has in today's format.
         """
         for key, value in self.items(data, path):
-            rule = rules.get(key) or self.unknown(key, value, f"{path}{_step(key, path)}", rules, others)
+            rule = rules.get(key) or self.unknown(key, f"{path}{_step(key, path)}", rules, others, today)
             if rule is not None:
                 self.carry_out(rule, key, value, f"{path}{_step(key, path)}", made)
 
@@ -93,13 +94,15 @@ class Walk:
         elif before != value:
             self.note(f"`{'.'.join(to)}` is given twice; this one is not used", path)
 
-    def unknown(self, key: str, value: Any, path: str, rules: Rules, others: Rule | None) -> Rule | None:
-        """Return what an unknown key comes to, or None after its mistake is noted."""
+    def unknown(self, key: str, path: str, rules: Collection[str], others: Rule | None, today: Collection[str] = ()) -> Rule | None:
+        """Return what an unknown key comes to, or None after it is told."""
         near = difflib.get_close_matches(key[:100], rules, n=1, cutoff=_NEAR)
-        if near:
+        if key in today:
+            self.wrong(f"`{key}` is of today's format, which begins with `version: 1`; without that line this is a file of MassGen 0.1", path)
+        elif near:
             self.wrong(f"unknown key {key!r}; did you mean `{near[0]}`?", path, near=near[0])
         elif others is None:
-            self.wrong(f"unknown key {key!r} (known here: {', '.join(rules)})", path)
+            self.note(f"MassGen 0.1 had no key {key[:60]!r} here, and passed over it; it is left out", path)
         else:
             return others
         return None
