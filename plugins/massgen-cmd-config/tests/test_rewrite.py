@@ -67,6 +67,8 @@ def test_comments_are_told_from_texts(parts: list[tuple[str, str]]) -> None:
         ("  url: https://user:hunter2@example.org", "  url: https://************@example.org"),
         ("  password: hunter2, user: me", "  password: *******, user: me"),
         ("  api_key: ${OPENAI_API_KEY}", "  api_key: ${OPENAI_API_KEY}"),
+        ('  Authorization: "Bearer ${TOKEN}"', '  Authorization: "Bearer ${TOKEN}"'),
+        ('  args: ["--api-key=abcdef"]', '  args: ["--api-key=******"]'),
         ("  key: GROQ_API_KEY", "  key: GROQ_API_KEY"),
         ("  max_tokens: 4096", "  max_tokens: 4096"),
         ("  name: known", "  name: *****"),

@@ -164,6 +164,42 @@ def test_what_looks_like_a_secret_but_is_a_reference_is_none(found: Callable[...
     assert found(text) == (0, [])
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        "{command: npx, args: [srv, --api-key, hunter2hunter2]}",
+        "{command: npx, args: [srv, --api-key=hunter2hunter2]}",
+        "{command: npx, args: [srv, --header, 'X-Api-Key: hunter2hunter2']}",
+        "{command: npx srv --password hunter2hunter2}",
+        "{command: docker, args: [run, -e, API_KEY=hunter2hunter2, image]}",
+        "{url: 'https://example.org/mcp?x=1&access_token=hunter2hunter2'}",
+    ],
+)
+def test_a_secret_in_a_command_or_an_address_is_found(call: Callable[..., tuple[int, str, str]], tmp_path: Path, server: str) -> None:
+    """By the name of the option or the field that it stands at, and it is not shown."""
+    (tmp_path / "f.yaml").write_text(GOOD.replace("    servers:\n", f"    servers:\n      one: {server}\n"))
+    _, out, err = call(Check(), "f.yaml", "--format", "json")
+
+    (finding,) = [one for one in json.loads(out)["files"][0]["findings"] if one["rule"] == "secret"]
+    assert finding["message"].startswith("by its name")
+    assert "hunter2" not in out + err + "".join(call(Check(), "f.yaml")[1:])
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "{command: npx, args: [srv, --api-key, '${KEY:-none}', --private-key, ./me.pem, --max-token, '100000000']}",
+        "{command: npx, args: [srv, --api-key, your-key-here, --token, --verbose-output, --tokenizer, abcdefghijk]}",
+        "{url: 'https://example.org/mcp?api_key=${KEY:-none}&page_token_size=10000000'}",
+    ],
+)
+def test_files_numbers_and_references_among_arguments_are_no_secrets(found: Callable[..., tuple[int, list[dict[str, Any]]]], server: str) -> None:
+    """Nor what only begins like the name of one."""
+    text = GOOD.replace("    servers:\n", f"    servers:\n      one: {server}\n")
+
+    assert [one for one in found(text)[1] if one["rule"] == "secret"] == []
+
+
 def test_what_has_no_effect_is_a_warning(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
     """A run would begin, but not as the file reads; --strict lets it count."""
     text = GOOD.replace("type: consensus\n  early_stop: true", "type: single").replace(
@@ -224,7 +260,7 @@ def test_a_mistake_in_an_included_file_is_shown_there(found: Callable[..., tuple
 
 def test_an_old_file_is_checked_as_it_is(found: Callable[..., tuple[int, list[dict[str, Any]]]]) -> None:
     """What is refused and what is left out stand at their places in the old file."""
-    code, findings = found("agents:\n  - id: a\n    backend: {type: gemini, enable_rate_limit: true, custom_tools: [x]}\n")
+    code, findings = found("agents:\n  - id: a\n    backend: {type: gemini, enable_rate_limit: true, custom_tools: [1]}\n")
 
     assert code == 2
     assert [(one["severity"], one["line"], one["path"]) for one in findings] == [

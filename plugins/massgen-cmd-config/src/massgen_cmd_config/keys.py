@@ -24,10 +24,22 @@ _FORMS = re.compile(
 )
 _NAMES = re.compile(r"(?:key|token|secret|passw(?:or)?d|passphrase|authorization|credentials?)(?:_?(?:one|two|[0-9]))?$", re.IGNORECASE)
 _REFERENCE = re.compile(r".*\$\{.*|[a-z][a-z0-9_-]*:[A-Za-z_][\w./-]*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|login", re.DOTALL)
+# An option of a command, a variable that it gets, or a field of an address or a header.
+_FIELD = re.compile(
+    r"""(?:(?<![^\s"'])-{0,2}|[?&;])(?P<name>[\w.-]*(?:key|token|secret|passw(?:or)?d|passphrase|authorization|credentials?))(?:=|:\s*|\s+)"""
+    r"""(?P<value>[^\s&;"'#]+)""",
+    re.IGNORECASE,
+)
+_OPTION = re.compile(r"--?[\w.-]+")
+_FILE = re.compile(r"[./~].*|[A-Za-z]:[\\/].*|.*\.(?:pem|key|json|txt|env|crt|pub)|[0-9]+|-.*", re.DOTALL)
 _STANDS_FOR = re.compile(r"your|my[-_]|xxx|\.\.\.|<|example|change|placeholder|dummy|test|none|null|todo|path-here", re.IGNORECASE)
 _SHORTEST = 8
+_COMMANDS = frozenset({"args", "arguments", "command", "cmd"})
 # A line that is no document yet.
-_LINE = re.compile(r"(?P<name>[\w-]*(?:key|token|secret|passw(?:or)?d|passphrase|authorization)[\"']?\s*[:=]\s*)(?P<value>[^\s,}\]]+)", re.IGNORECASE)
+_LINE = re.compile(
+    r"(?P<name>[\w-]*(?:key|token|secret|passw(?:or)?d|passphrase|authorization)[\"']?\s*[:=]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[\"']?[^\s,}\]\"']+)",
+    re.IGNORECASE,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +70,29 @@ def secrets(document: Document) -> Iterator[Leak]:
         elif _is_named(name, value):
             message = f"by its name this is a secret, and its value stands here; refer to it instead: ${{{_variable(name)}}}"
             yield Leak(text=value, severity="warning" if _is_meant(value) else "", problem=ConfigProblem(message, **where))  # type: ignore[arg-type]
+        elif field := _field(value, path, document.data):
+            name, text = field
+            message = f"by its name {name!r} is a secret, and its value stands here; refer to it instead: ${{{_variable(name)}}}"
+            yield Leak(text=text, severity="warning", problem=ConfigProblem(message, **where))  # type: ignore[arg-type]
+
+
+def _field(value: str, path: Sequence[str | int], data: object) -> tuple[str, str] | None:
+    """Return the name and the value of a secret within an address, or among a command and its arguments; None where there is none.
+
+    Texts that people write are not looked into: they may speak of tokens.
+    """
+    if "://" in value and not any(letter.isspace() for letter in value):
+        found = value
+    elif not any(step in _COMMANDS for step in path):
+        return None
+    else:
+        before = _at(data, (*path[:-1], path[-1] - 1)) if isinstance(path[-1], int) and path[-1] else ""
+        found = f"{before} {value}" if isinstance(before, str) and _OPTION.fullmatch(before) else value
+    for match in _FIELD.finditer(found):
+        name, text = match["name"].lstrip("-"), match["value"]
+        if not _REFERENCE.fullmatch(text) and not _FILE.fullmatch(text) and _is_meant(text) and text in value:
+            return name, text
+    return None
 
 
 def is_secret(name: str, value: str) -> bool:

@@ -59,6 +59,8 @@ class Migrate:
         lines = made.splitlines()
         if not arguments.prints:
             lines = list(difflib.unified_diff(text.splitlines(), lines, str(path), str(path), lineterm=""))
+        if hidden:
+            app.err(f"massgen: secrets of {path} are shown as stars; --write keeps them as they are")
         for line in lines:
             app.out(masked(line, hidden))
 
