@@ -61,6 +61,7 @@ async def test_a_waiting_sandbox_of_another_folder_is_not_taken(sandbox: Open, c
     assert context.workspace
     async with sandbox() as found:
         await found.run(command("true"))
+        await one_waiting()
         context.workspace.rename(context.workspace.with_name("old"))
         context.workspace.mkdir()
         (context.workspace / "new").write_text("new", encoding="utf-8")
@@ -72,6 +73,7 @@ async def test_a_waiting_sandbox_that_died_is_replaced(sandbox: Open) -> None:
     """Whoever kills it harms no command."""
     async with sandbox() as found:
         await found.run(command("true"))
+        await one_waiting()
         for pid in waiting():
             os.killpg(pid, signal.SIGKILL)  # it may be half set up
             with anyio.fail_after(20):
@@ -109,6 +111,7 @@ async def test_a_waiting_sandbox_of_another_kind_is_not_taken(sandbox: Open, mor
     """What is fixed when a sandbox is set up is what the command asks for."""
     async with sandbox() as found:
         await found.run(command("true"))
+        await one_waiting()
         result = await found.run(command("sh", "-c", "id -u; df -k --output=size /tmp | tail -1", **more))
     user, size = result.stdout.split()
     assert user == b"1234" if "user" in more else int(size) < 10_000

@@ -164,6 +164,11 @@ class Cell:
             with suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
 
+    def hang_up(self) -> None:
+        """Let the supervisor end, with whatever it still has."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """End what is left, and give everything back."""
         anyio.notify_closing(self._socket)

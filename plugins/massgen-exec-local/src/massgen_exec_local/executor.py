@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -59,6 +60,8 @@ class LocalExecutor:
         config: The options.
         patterns: Which commands are let through.
         spare: The sandbox that was set up ahead.
+        later: Runs work in a task of its own.
+        leaving: Closes sandboxes whose commands have ended.
         left: Control groups of commands that have ended.
     """
 
@@ -70,6 +73,8 @@ class LocalExecutor:
     config: LocalConfig
     patterns: Patterns
     spare: Spare
+    later: Callable[[Callable[[], Awaitable[None]]], None]
+    leaving: list[Callable[[], None]] = attrs.field(factory=list)
     left: list[cgroups.Group] = attrs.field(factory=list)
 
     @property
@@ -168,9 +173,9 @@ class LocalExecutor:
             home = folder.path
         kind = (*kind, tuple(sorted(made.of_a_tree.items())))
         cell, limited = self.spare.take(kind) or self._cell(made, vector)
-        if limited is not None:
-            stack.callback(self._let_go, limited)
-        stack.callback(cell.close)
+        # Who runs one command runs another.
+        prepare = partial(self.spare.prepare, kind, partial(self._cell, made, vector)) if will_return and self.config.warm else None
+        stack.callback(self._leave, cell, limited, prepare)
         pipes = Pipes()
         stack.callback(pipes.close)
         await cell.ready()
@@ -179,19 +184,46 @@ class LocalExecutor:
         job = self._job(command, made, network, home)
         cell.order(job, pipes.theirs)
         pipes.hand_over()
-        if will_return and self.config.warm:  # who runs one command runs another; the next is set up when this one has ended
-            stack.callback(self.spare.prepare, kind, lambda: self._cell(made, vector))
         if limited is None:
             return Running(cell, pipes, job, lambda: False, lambda: None)
         return Running(cell, pipes, job, limited.was_out_of_memory, limited.peak)
 
-    def _let_go(self, group: cgroups.Group | None = None) -> None:
+    def _leave(self, cell: Cell, group: cgroups.Group | None, prepare: Callable[[], None] | None) -> None:
+        """Take a sandbox down that nothing runs in, and set up the next: for neither has to wait who has the command's result."""
+
+        if self.spare.is_closed:  # so is all of this
+            cell.close()
+            if group is not None:
+                group.close()
+            return
+
+        def close() -> None:
+            if close in self.leaving:
+                self.leaving.remove(close)
+                cell.close()
+                self._let_go(group)
+
+        async def wait() -> None:
+            try:
+                await cell.gone()
+            finally:
+                close()
+            if prepare is not None:
+                prepare()
+
+        cell.hang_up()
+        self.leaving.append(close)
+        self.later(wait)
+
+    def _let_go(self, group: cgroups.Group | None) -> None:
         """Remove the groups of commands that have ended; one whose dead are still in it is removed after a later command."""
         self.left[:] = [each for each in (*self.left, *([group] if group else [])) if not each.close(attempts=1)]
 
     def close(self) -> None:
-        """End the sandbox that waits, and remove what is left of groups."""
+        """End the sandbox that waits, and remove what is left of those that ended."""
         self.spare.close()
+        for leave in [*self.leaving]:
+            leave()
         for each in self.left:
             each.close()
 
@@ -347,6 +379,7 @@ def _made(config: LocalConfig, context: Context, wall: str, profile: bubblewrap.
         config=attrs.evolve(config, env=_revealed(config.env, context)),
         patterns=Patterns(config.allowed_commands, config.blocked_commands),
         spare=Spare((profile.workspace, *profile.read, *profile.write)),
+        later=context.start,
     )
     refuse(config.limits, executor.enforced, wall)
     return executor

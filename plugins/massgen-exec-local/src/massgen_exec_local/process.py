@@ -223,4 +223,3 @@ class Running:
             self._cell.drop()
             await self._ended.wait()
         self._pipes.close()
-        await self._cell.gone()

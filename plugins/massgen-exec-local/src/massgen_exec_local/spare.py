@@ -33,13 +33,14 @@ class Spare:
 
     Attributes:
         paths: What its sandbox shows of this machine.
+        is_closed: There will be none any more.
     """
 
     paths: Sequence[str]
-    _cell: Cell | None = None
-    _group: Group | None = None
-    _key: Hashable = None
-    _is_closed: bool = False
+    is_closed: bool = attrs.field(default=False, init=False)
+    _cell: Cell | None = attrs.field(default=None, init=False)
+    _group: Group | None = attrs.field(default=None, init=False)
+    _key: Hashable = attrs.field(default=None, init=False)
 
     def take(self, key: Hashable) -> tuple[Cell, Group | None] | None:
         """Return the supervisor that waits and its control groups, where it is of this kind and nothing has changed since; else nothing."""
@@ -53,14 +54,14 @@ class Spare:
 
     def prepare(self, key: Hashable, opener: Callable[[], tuple[Cell, Group | None]]) -> None:
         """Set up the next one; where that fails, the next command finds out why."""
-        if self._cell is not None or self._is_closed:
+        if self._cell is not None or self.is_closed:
             return
         with suppress(ExecutorFault):
             (self._cell, self._group), self._key = opener(), (key, _identity(self.paths))
 
     def close(self) -> None:
         """End the one that waits; there is no other after it, whichever command ends later."""
-        self._is_closed = True
+        self.is_closed = True
         cell, self._cell = self._cell, None
         if cell is not None:
             _close(cell, self._group)

@@ -75,6 +75,7 @@ def start(argv: list[str], env: dict[str, str], streams: Sequence[int]) -> int:
     found: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     for place in places:
         try:
+            os.stat(place)  # to try what is not there costs a process
             return os.posix_spawn(place, argv, env, file_actions=actions, setsid=True, setsigdef=reset)
         except (FileNotFoundError, NotADirectoryError):
             continue

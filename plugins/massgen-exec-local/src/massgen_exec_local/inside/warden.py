@@ -79,6 +79,7 @@ def spawn_beside(job: Mapping[str, Any], streams: Sequence[int]) -> tuple[int, t
         fault: OSError = FileNotFoundError(2, "No such file or directory")
         for place in places:
             try:
+                os.stat(place)  # to try what is not there costs a process
                 return os.posix_spawn(place, argv, env, file_actions=actions, setsid=True, setsigdef=(PIPE, FILE_SIZE)), None
             except (FileNotFoundError, NotADirectoryError):
                 continue
