@@ -40,6 +40,14 @@ environment:
 """
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of descriptions, and breaks those that are wider than the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        whole = argparse.HelpFormatter._fill_text
+        return "\n".join(line if len(line) <= width else whole(self, line, width, indent) for line in text.splitlines())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -59,8 +67,8 @@ def _main(arguments: list[str]) -> int:
     plugins = _plugins(known.no_plugins)
     names = {**BUILT_IN, **_summaries(plugins)}
     name = _named(rest, names)
-    if name is not None and (members := [title for title in names if title.startswith(f"{name}.")]):
-        names |= _own_summaries(members, plugins)
+    if name is not None and (named := [title for title in names if title not in BUILT_IN and (title == name or title.startswith(f"{name}."))]):
+        names |= _own_summaries(named, plugins)
     command = _command(name, plugins) if name is not None else None
     chosen = _add_commands(parser, names, name)
     if name is None and not known.version:
@@ -112,7 +120,7 @@ def _add_commands(parser: argparse.ArgumentParser, names: Mapping[str, str], wan
         else:
             members = ", ".join(name.removeprefix(f"{group}.") for name in names if name.startswith(f"{group}."))
             target = groups[group] = tops.add_parser(group, help=members).add_subparsers(title="commands", metavar="COMMAND", required=True)
-        sub = target.add_parser(last, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = target.add_parser(last, help=summary, description=summary, formatter_class=_Help)
         if title == wanted:
             chosen = sub
     return chosen
@@ -126,7 +134,7 @@ def _top_parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         prog="massgen",
         description="Several language-model agents answer one question, look at each other's answers, vote; the winner presents the result.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"massgen-core {__version__}")
     parser.add_argument("--no-plugins", action="store_true", help="use no plugin at all")
@@ -141,13 +149,13 @@ def _plugins(is_off: bool) -> Plugins:
 
 def _summaries(plugins: Plugins) -> dict[str, str]:
     """Return the plugins' commands with their distributions' summaries, which cost no import; a contested name once, since using it is the error."""
-    summaries = {entry.name: f"{entry.summary} [{entry.distribution}]".replace("%", "%%") for entry in plugins.entries("command")}
+    summaries = {entry.name: entry.summary.replace("%", "%%") for entry in plugins.entries("command")}
     taken = {*BUILT_IN, *(name for name in summaries if "." not in name)}  # a group cannot have the name of a command
     return {name: summary for name, summary in summaries.items() if name not in BUILT_IN and name.rpartition(".")[0] not in taken}
 
 
 def _own_summaries(names: Sequence[str], plugins: Plugins) -> dict[str, str]:
-    """Return what commands of a group say of themselves: that imports their hook modules, and no command; one that does not load says nothing."""
+    """Return what commands say of themselves: that imports their hook modules, and no command; one that does not load says nothing."""
     from massgen_core.errors import MassGenError  # noqa: PLC0415
     from massgen_core.specs import CommandSpec  # noqa: PLC0415
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
     from massgen_core.contracts import App
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["SUMMARY", "configure", "run"]
+__all__ = ["configure", "run"]
 
-SUMMARY = "list the installed plugins, check them, show one with its options"
+_SUMMARY = 40  # cells that a summary is worth having
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +87,7 @@ def _print(app: App, problems: Mapping[Entry, str], *, is_loaded: bool) -> None:
     plugins = app.plugins
     entries = plugins.entries()
     if entries:
-        _table(app, ("KIND", "NAME", "DISTRIBUTION", "VERSION", "SUMMARY"), [entry[:2] + entry[3:6] for entry in entries])
+        _list(app, entries)
     elif not plugins.forbidden:
         app.out(f"no plugin is installed; to begin: pip install {' '.join(STARTERS)}")
     if plugins.forbidden:
@@ -95,6 +97,17 @@ def _print(app: App, problems: Mapping[Entry, str], *, is_loaded: bool) -> None:
         app.out(f"problem: {problem}")
     if is_loaded:
         app.out(f"{len(entries) - len(problems)} of {len(entries)} plugins work")
+
+
+def _list(app: App, entries: Sequence[Entry]) -> None:
+    """Print whole lines into a pipe, and on a terminal what fits: the summary says more than version and distribution, which `show` has."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    heads, rows = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "SUMMARY"), [(*entry[:2], *entry[3:6]) for entry in entries]
+    columns = [*range(5)]
+    for dispensable in (3, 2):
+        if width and sum(max(len(row[column]) for row in rows) + 2 for column in columns[:-1]) + _SUMMARY > width:
+            columns.remove(dispensable)
+    _table(app, [heads[column] for column in columns], [[row[column] for column in columns] for row in rows], width)
 
 
 def _show(app: App, entry: Entry, *, as_json: bool) -> int:
@@ -158,8 +171,10 @@ def _facts(plugins: Plugins, entry: Entry) -> tuple[dict[str, str], type | None]
     return facts, spec.config
 
 
-def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]], most: int = 0) -> None:
+    """Print aligned columns, each line cut where it is longer than `most`; 0 cuts none."""
     lines = [*([heads] if heads else []), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for cells in lines:
-        app.out("  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
+        line = "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+        app.out(f"{line[: most - 1]}…" if 0 < most < len(line) else line)

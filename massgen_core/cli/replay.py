@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
 
     from massgen_core.cli.app import ConsoleApp
     from massgen_core.coordination import Strategy
-    from massgen_core.events import Record
+    from massgen_core.events import Event, Record
 
 __all__ = ["configure", "run"]
 
-HELP = "Enter: next decision   e: next event   p: next phase   s: state   a: all the rest   q: quit"
+HELP = "Enter: next decision   e: event   p: phase   s: state   a: the rest   q: quit"
 # What changes the course of a run; everything else leads to one of these.
 DECISIVE = {
     "run.started",
@@ -43,7 +45,7 @@ PHASE = {"phase.entered", "run.ended"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments and options."""
-    parser.add_argument("run", metavar="RUN", help="a run's id, the beginning of it, or 'last'")
+    parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="a run's id, the beginning of it, or 'last' (default)")
     parser.add_argument("--step", action="store_true", help="stop at each decision, with the state beside it")
     parser.add_argument("--all", action="store_true", help="show every event, not only those that people follow")
 
@@ -125,16 +127,40 @@ def _key() -> str:
 
 
 def _line(record: Record, words: str) -> str:
-    return f"{record.seq:5}  {record.at:8.3f} s  {record.event.type:16}  {words}"
+    line = f"{record.seq:5}  {record.at:8.3f} s  {record.event.type:16}  {words or _facts(record.event)}".rstrip()
+    return "\n".join(textwrap.wrap(line, _width() or 10**6, subsequent_indent=" " * 37, break_on_hyphens=False))
+
+
+def _facts(event: Event) -> str:
+    """Name the small fields of an event that needs no words of its own."""
+    from massgen_core.terminal import clean_line  # noqa: PLC0415
+
+    facts = ((field.name, getattr(event, field.name)) for field in attrs.fields(type(event)))
+    small = ((name, clean_line(str(value), 40)) for name, value in facts if isinstance(value, str | int) and not isinstance(value, bool))
+    return "  ".join(f"{name} {text}" for name, text in small if text)
+
+
+def _width() -> int:
+    """Return the terminal's columns; 0 where lines go into a pipe or a file, which get them whole."""
+    return max(40, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
 
 
 def _show(state: Any) -> str:
-    """Return a state as indented lines, one a field."""
+    """Return a state as indented lines: one a field, and one an entry of a mapping; what is empty is named at the end."""
     if not attrs.has(type(state)):
-        return f"        {state!r}"
-    lines = []
+        return _fitted(f"        {state!r}")
+    lines, empty = [], []
     for field in attrs.fields(type(state)):
         value = getattr(state, field.name)
-        text = repr(value)
-        lines.append(f"        {field.name}: {text if len(text) <= 300 else text[:299] + '…'}")
-    return "\n".join(lines)
+        if not value and value != 0:
+            empty.append(field.name)
+        elif isinstance(value, Mapping):
+            lines += [f"        {field.name}:", *(f"            {key}: {entry!r}" for key, entry in value.items())]
+        else:
+            lines.append(f"        {field.name}: {value!r}")
+    return "\n".join(map(_fitted, [*lines, *([f"        empty: {', '.join(empty)}"] if empty else [])]))
+
+
+def _fitted(line: str) -> str:
+    most = _width() or 300
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -198,12 +198,15 @@ def test_replay_shows_what_happened_without_calling_anything(place: dict[str, st
     massgen(["run", "x", *AGENTS, "--quiet"], place)
 
     plain = massgen(["replay", "last"], place)
-    steps = massgen(["replay", "last", "--step"], place)
+    steps = massgen(["replay", "--step"], place)
+    every = massgen(["replay", "last", "--all"], place)
 
     assert plain.returncode == 0
     assert [word in plain.stdout for word in ("answer.given", "vote.cast", "winner.chosen", "run.ended")] == [True] * 4
     assert "phase" in steps.stdout
     assert "votes:" in steps.stdout
+    assert "turn.started      agent " in every.stdout, "what needs no words of its own is told by its fields"
+    assert "turn 1  purpose answer" in every.stdout
 
 
 def test_what_does_not_exist_is_said(place: dict[str, str]) -> None:

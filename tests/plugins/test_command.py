@@ -61,6 +61,17 @@ def test_the_list_imports_nothing(acme, capsys):
     assert "massgen_backend_acme" not in sys.modules
 
 
+@pytest.mark.parametrize(("columns", "heads"), [(60, "KIND NAME SUMMARY"), (200, "KIND NAME DISTRIBUTION VERSION SUMMARY")])
+def test_a_terminal_gets_what_fits(acme, capsys, monkeypatch, columns, heads):
+    """No line of the list is broken in the middle of a word: version and distribution give way, and a long summary is cut."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    _, out = run(acme(BAD).plugins(), capsys)
+
+    assert out.splitlines()[0].split() == heads.split()
+    assert all(len(line) <= columns for line in out.splitlines())
+
+
 def test_nothing_installed(site, capsys):
     """An empty list says how to begin."""
     assert run(site.plugins(), capsys) == (0, "no plugin is installed; to begin: pip install massgen-backend-local massgen-strategy-consensus\n")

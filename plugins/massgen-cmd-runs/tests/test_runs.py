@@ -12,7 +12,7 @@ import pytest
 
 from massgen_cmd_runs.digest import digest
 from massgen_cmd_runs.runs import Runs
-from massgen_cmd_runs.text import fitted, table
+from massgen_cmd_runs.text import cells, fitted, folded, table
 from massgen_core.api import EventsDropped, RunEnded, RunResumed, RunStarted
 from massgen_core.cli.app import ConsoleApp
 
@@ -220,3 +220,34 @@ def test_lines_are_cut_to_cells() -> None:
 def test_a_table_leaves_empty_columns_out() -> None:
     """Columns that hold nothing take no room."""
     assert list(table(("A", "B", "C"), [("1", "", "x"), ("10", "", "y")], right=(0,))) == [" A  C", " 1  x", "10  y"]
+
+
+def test_columns_of_wide_characters_are_aligned() -> None:
+    """Columns are as wide as a terminal shows them, not as many characters."""
+    lines = list(table(("A", "B"), [("日本", "x"), ("abc", "y")]))
+
+    assert lines == ["A     B", "日本  x", "abc   y"]
+
+
+@pytest.mark.parametrize("text", ["日本語、" * 30, "word " * 40, "x" * 200, "  indented 日本語 text " * 9, "e\u0301" * 90])
+@pytest.mark.parametrize("width", [20, 41, 80])
+def test_no_folded_line_is_wider_than_the_terminal(text: str, width: int) -> None:
+    """Whatever the script, each line fits, and no text is lost."""
+    lines = folded(text, width, "    ")
+
+    assert all(cells(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("columns", "kept"), [(60, "RUN STATUS QUESTION"), (80, "RUN STATUS WINNER QUESTION"), (100, "RUN WHEN STATUS WINNER TIME QUESTION")]
+)
+def test_a_narrow_terminal_still_shows_questions(keep: Keep, call: Call, monkeypatch: pytest.MonkeyPatch, columns: int, kept: str) -> None:
+    """Figures give way until a question can be told from others; `massgen show` has them all."""
+    keep("20260101-000000-aaaa", [a_start("x", "Why is the sky blue?"), an_end(winner="a", seconds=4000)])
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    _, out, _ = call(Runs())
+
+    assert out.splitlines()[0].split() == kept.split()
+    assert "Why is the sky blue?" in out

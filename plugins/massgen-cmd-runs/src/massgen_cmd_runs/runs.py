@@ -14,12 +14,16 @@ from pathlib import Path
 import attrs
 
 from massgen_cmd_runs.digest import STATUSES, Digest, digest
-from massgen_cmd_runs.text import clock, dollars, fitted, table, when
+from massgen_cmd_runs.text import cells, clock, dollars, fitted, table, when
 from massgen_core.api import App, MassGenError, UsageProblem, clean, clean_line
 
 __all__ = ["Runs"]
 
 _DAY = 86_400.0
+_NUMBERS = {"AGENTS", "TIME", "TOKENS", "COST"}
+# What a narrow terminal goes without, first things first, until so many cells are left for the question.
+_DISPENSABLE = ("COST", "TOKENS", "AGENTS", "TIME", "WHEN", "WINNER")
+_QUESTION = 32
 
 
 class Runs:
@@ -80,8 +84,8 @@ def _digests(app: App) -> Iterator[Digest]:
 
 
 def _print(app: App, found: list[Digest]) -> None:
-    heads = ("RUN", "WHEN", "STATUS", "AGENTS", "WINNER", "TIME", "TOKENS", "COST", "QUESTION")
-    rows = [
+    heads: tuple[str, ...] = ("RUN", "WHEN", "STATUS", "AGENTS", "WINNER", "TIME", "TOKENS", "COST", "QUESTION")
+    rows: list[tuple[str, ...]] = [
         (
             clean_line(brief.run, 60),
             when(brief.at),
@@ -95,9 +99,15 @@ def _print(app: App, found: list[Digest]) -> None:
         )
         for brief in found
     ]
-    # A pipe gets whole lines, a person what fits.
+    # A pipe gets whole lines, a person what fits: a question says more than figures, which `massgen show` has.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    for line in table(heads, rows, right=(3, 5, 6, 7)):
+    for title in _DISPENSABLE if width else ():
+        if max(map(cells, table(heads[:-1], [row[:-1] for row in rows]))) + _QUESTION <= width:
+            break
+        place = heads.index(title)
+        heads, rows = heads[:place] + heads[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
+    right = [place for place, title in enumerate(heads) if title in _NUMBERS]
+    for line in table(heads, rows, right=right):
         app.out(fitted(line, width) if width else line)
     stopped = next((brief.run for brief in found if brief.status == "stopped"), "")
     if stopped and sys.stderr.isatty():

@@ -6,7 +6,6 @@ import argparse
 import json
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import attrs
 
 from massgen_cmd_runs.account import Account, Member, Vote, account_of
-from massgen_cmd_runs.text import clock, cost, count, table, when
+from massgen_cmd_runs.text import clock, cost, count, folded, table, when
 from massgen_core.api import App, MassGenError, UsageProblem, clean, clean_line
 
 __all__ = ["Show"]
@@ -55,7 +54,8 @@ class Show:
         else:
             told = _whole(account, folder, _status(account, app, folder), layout)
         for line in told:
-            app.out(line)
+            for part in folded(line, width, "    "):
+                app.out(part)
         return 0
 
 
@@ -74,17 +74,11 @@ class _Layout:
 
     def block(self, text: str, indent: str = "  ") -> Iterator[str]:
         """Yield a text's lines, indented, and how many were left out."""
-        every = [part for line in clean(text).strip().splitlines() for part in self._wrapped(line, indent)]
+        every = [part for line in clean(text).strip().splitlines() for part in folded(f"{indent}{line}".rstrip(), self.width)]
         shown = every if len(every) <= self.lines + 1 else every[: self.lines]
-        yield from (f"{indent}{line}".rstrip() for line in shown)
+        yield from shown
         if len(shown) < len(every):
             yield f"{indent}… {count(len(every) - len(shown), 'more line')} (--full shows them)"
-
-    def _wrapped(self, line: str, indent: str) -> list[str]:
-        room = self.width - len(indent)
-        if not self.width or len(line) <= room:
-            return [line]
-        return textwrap.wrap(line, max(20, room), replace_whitespace=False, drop_whitespace=True, break_on_hyphens=False)
 
 
 def _whole(account: Account, folder: Path, status: str, layout: _Layout) -> Iterator[str]:
