@@ -174,3 +174,43 @@ def test_the_page_on_moving_shows_what_happens(call: Callable[..., tuple[int, st
     (tmp_path / "old.yaml").write_text(before)
 
     assert call(Migrate(), "old.yaml", "--print")[1] == after
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("f.toml", '[[agents]]\nid = "a"\n[agents.backend] # where from\ntype = "lmstudio"\n', 3),
+        ("f.toml", '[[agents]]\nid = \'a\'\n[agents.backend]\ntype = "lmstudio"\nsystem_message = """\n# none\n"""\n', 0),
+        ("f.jsonc", '{"agents": [{"id": "a", "backend": {"type": "lmstudio", "base_url": "http://h/v1"}}]\n // all\n}', 2),
+        ("f.jsonc", '{"agents": [{"id": "a", "backend": {"type": "lmstudio", "base_url": "http://h/v1"}}]}', 0),
+    ],
+)
+def test_comments_that_cannot_be_kept_are_not_lost(
+    call: Callable[..., tuple[int, str, str]], tmp_path: Path, name: str, text: str, line: int
+) -> None:
+    """Such a file is left as it is, at the line of its first comment, and what to do is said; without comments it is written."""
+    path = tmp_path / name
+    path.write_text(text)
+    code, _, err = call(Migrate(), name, "--write")
+
+    assert (code, path.read_text() == text) == ((2, True) if line else (0, False))
+    if line:
+        assert f"{name}:{line}: error: the file is not changed" in err
+        assert f"massgen config migrate --print {name} > new" in err
+    else:
+        assert read_document(path).data["version"] == 1
+
+
+def test_what_is_printed_is_a_configuration(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """References within texts are shown as they are; that secrets are not is said."""
+    header = 'headers: {Authorization: "Bearer ${TOKEN}"}'
+    old = "agents:\n  - id: a\n    backend:\n      type: lmstudio\n      mcp_servers: {one: {url: 'https://example.org/mcp', %s}}\n"
+    (tmp_path / "f.yaml").write_text(old % header)
+    (tmp_path / "g.yaml").write_text(old % header.replace("${TOKEN}", "hunter2hunter2hunter2"))
+
+    code, out, err = call(Migrate(), "f.yaml", "--print")
+    assert (code, err) == (0, "")
+    assert "Bearer ${TOKEN}" in str(parse(out, "f.yaml").plain())
+    _, out, err = call(Migrate(), "g.yaml", "--print")
+    assert "hunter2" not in out
+    assert "shown as stars" in err

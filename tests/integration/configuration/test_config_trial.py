@@ -92,6 +92,19 @@ def test_each_thing_that_fails_is_named_with_a_remedy(tried: Callable[..., tuple
     assert "uvx" in failed["MCP server lost"]["text"] + failed["MCP server lost"]["remedy"]
 
 
+def test_what_does_not_open_in_time_is_given_up(tried: Callable[..., tuple[int, dict[str, Any]]], tmp_path: Path) -> None:
+    """A server that says nothing holds up neither the command nor what comes after it."""
+    (tmp_path / "server.py").write_text("import time\ntime.sleep(600)\n")
+    server = {"command": sys.executable, "args": [str(tmp_path / "server.py")], "connect_seconds": 500, "security": {"level": "permissive"}}
+    agents = [{"name": "ada", "backend": "scripted", "toolsets": [{"type": "mcp", "servers": {"mute": server}}]}]
+    code, found = tried({"agents": agents, "middlewares": ["retry"]}, "--seconds", "2")
+
+    assert (code, [what for what, row in found.items() if row["state"] == "failed"]) == (1, ["tools mcp of ada"])
+    assert "did not open within 2 s" in found["tools mcp of ada"]["text"]
+    assert "--seconds" in found["tools mcp of ada"]["remedy"]
+    assert found["middleware retry"]["state"] == "ok"
+
+
 @pytest.fixture
 def provider() -> Iterator[str]:
     """A server of Chat Completions that lists models, and knows of nothing else; return its address."""

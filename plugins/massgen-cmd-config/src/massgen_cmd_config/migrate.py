@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import re
 from pathlib import Path
 
 from massgen_cmd_config.files import read_text, write
@@ -14,6 +15,13 @@ from massgen_cmd_config.texts import format_of, text_of
 from massgen_core.api import App, ConfigProblem, ConfigProblems, Document, MassGenError, read_document
 
 __all__ = ["Migrate", "migrated_text"]
+
+
+# Texts, which may hold what looks like a comment, or a comment.
+_COMMENTS = {
+    ".toml": re.compile(r'"""[\s\S]*?"""|\'\'\'[\s\S]*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|(#)'),
+    ".jsonc": re.compile(r'"(?:\\.|[^"\\])*"|(//|/\*)'),
+}
 
 
 class Migrate:
@@ -44,17 +52,23 @@ class Migrate:
                 app.err(f"massgen: {note}")
             if not steps:
                 app.err(f"{path} has today's format")
-            else:
-                self._change(arguments, app, path, document, new)
+            elif not self._change(arguments, app, path, document, new):
+                refused += 1
         return 2 if refused else 0
 
-    def _change(self, arguments: argparse.Namespace, app: App, path: Path, document: Document, new: Document) -> None:
+    def _change(self, arguments: argparse.Namespace, app: App, path: Path, document: Document, new: Document) -> bool:
         text = read_text(path)
         is_toml = format_of(path) == "toml"
         made = text_of(new, "toml", app.plugins) if is_toml else migrated_text(path, new, text)
         if arguments.write:
+            if number := comment_line(path, text):
+                app.err(
+                    f"massgen: {path}:{number}: error: the file is not changed: only YAML keeps its comments, and this one would be lost; remove it, "
+                    f"or write the new text beside it: massgen config migrate --print {path} > new{path.suffix}"
+                )
+                return False
             app.err(f"{path} is migrated; what it was is in {write(path, made).backup}")
-            return
+            return True
         hidden = [leak.text for leak in secrets(document)]
         lines = made.splitlines()
         if not arguments.prints:
@@ -63,6 +77,14 @@ class Migrate:
             app.err(f"massgen: secrets of {path} are shown as stars; --write keeps them as they are")
         for line in lines:
             app.out(masked(line, hidden))
+        return True
+
+
+def comment_line(path: Path, text: str) -> int:
+    """Return the line of the first comment of a file whose comments cannot be kept; 0 where it has none, or is YAML."""
+    pattern = _COMMENTS.get(path.suffix)
+    found = next((match for match in pattern.finditer(text) if match[1]), None) if pattern else None
+    return text.count("\n", 0, found.start(1)) + 1 if found else 0
 
 
 def migrated_text(path: Path, new: Document, text: str) -> str:

@@ -38,6 +38,8 @@ from massgen_core.api import (
 )
 
 if TYPE_CHECKING:
+    import anyio
+
     from massgen_core.config.load import Loaded
     from massgen_core.config.sections import AgentConfig, PluginConfig
 
@@ -82,7 +84,9 @@ class Trial:
         )
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the configuration; none: what a run would use here")
         parser.add_argument("--offline", action="store_true", help="do not ask providers for their models")
-        parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help="give up on one answer after so many seconds (60)")
+        parser.add_argument(
+            "--seconds", type=float, default=60.0, metavar="N", help="give up on one thing that opens, or on one answer, after so many seconds (60)"
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
         add_options(parser)
 
@@ -97,20 +101,14 @@ class Trial:
         found = loaded(arguments, app.plugins)
         items: list[Item] = []
 
-        async def tried() -> None:
-            async with app.contexts(found) as of:
+        def tell(item: Item) -> None:
+            if any(item.check == known.check for known in items):
+                return  # agents share servers
+            items.append(item)
+            if not arguments.json:
+                _print(app, item)
 
-                def tell(item: Item) -> None:
-                    check = attrs.evolve(item.check, text=clean_line(of("").redact(item.check.text), _SHOWN))
-                    if any(check == known.check for known in items):
-                        return  # agents share servers
-                    items.append(attrs.evolve(item, check=check))
-                    if not arguments.json:
-                        _print(app, items[-1])
-
-                await _Attempts(found, of, tell, is_offline=arguments.offline, seconds=arguments.seconds).all()
-
-        anyio.run(tried)
+        anyio.run(_Attempts(app, found, tell, is_offline=arguments.offline, seconds=arguments.seconds).all)
         failed = sum(item.check.state == "failed" for item in items)
         if arguments.json:
             app.out(json.dumps([{**attrs.asdict(item.check), "seconds": round(item.seconds, 3), "tools": item.tools} for item in items], indent=2))
@@ -129,33 +127,62 @@ def _print(app: App, item: Item) -> None:
 class _Attempts:
     """Tries one thing after the other; what fails ends nothing but itself."""
 
-    def __init__(self, loaded: Loaded, of: _Of, tell: Callable[[Item], None], *, is_offline: bool, seconds: float) -> None:
-        self.of, self.tell, self.is_offline, self.seconds = of, tell, is_offline, seconds
+    def __init__(self, app: App, loaded: Loaded, tell: Callable[[Item], None], *, is_offline: bool, seconds: float) -> None:
+        self.app, self.loaded, self.tell_of, self.is_offline, self.seconds = app, loaded, tell, is_offline, seconds
         self.plugins, self.config = loaded.plugins, loaded.config
+        self.of: _Of
+        self.scope: anyio.CancelScope  # of everything that is open
+        self.what = ""
         self.listed: dict[str, set[str]] = {}  # tools by agent
 
     async def all(self) -> None:
-        """Try everything."""
-        await self.attempt(f"strategy {self.config.strategy.type}", self.strategy)
+        """Try everything; where an opening takes too long, all that is open is closed, since nobody knows what the opening holds, and it goes on."""
+        import anyio  # noqa: PLC0415 - for this one command
+
+        waiting = self.steps()
+        while waiting:
+            with anyio.CancelScope() as self.scope:
+                async with self.app.contexts(self.loaded) as self.of:
+                    while waiting:
+                        await waiting.pop(0)()
+            if self.scope.cancelled_caught:
+                problem = TimedOut(f"it did not open within {self.seconds:g} s")
+                self.tell_of(Item(check=failed(self.what, problem), seconds=self.seconds))
+
+    def steps(self) -> list[Callable[[], Awaitable[object]]]:
+        """Return what there is to try, in order."""
+        made: list[Callable[[], Awaitable[object]]] = [partial(self.attempt, f"strategy {self.config.strategy.type}", self.strategy)]
         groups: dict[str, list[AgentConfig]] = {}
         for agent in self.config.agents:
             groups.setdefault(repr((agent.backend.type, sorted(agent.backend.options.items(), key=lambda item: item[0]))), []).append(agent)
         for agents in groups.values():
-            await self.attempt(f"backend {agents[0].backend.type} of {_names(agents)}", partial(self.backend, agents))
+            made.append(partial(self.attempt, f"backend {agents[0].backend.type} of {_names(agents)}", partial(self.backend, agents)))
         for agent in self.config.agents:
-            for section in (*self.config.toolsets, *agent.toolsets):
-                await self.toolset(agent.name, section)
+            made += [partial(self.toolset, agent.name, section) for section in (*self.config.toolsets, *agent.toolsets)]
         for kind, sections in (
             ("middleware", self.config.middlewares or ()),
             ("classifier", self.config.classifiers),
             ("sink", self.config.sinks),
         ):
-            for section in sections:
-                await self.attempt(f"{kind} {section.type}", partial(self.opened, kind, section))
+            made += [partial(self.attempt, f"{kind} {section.type}", partial(self.opened, kind, section)) for section in sections]
+        return made
+
+    def tell(self, item: Item) -> None:
+        """Tell without secrets and control sequences."""
+        self.tell_of(attrs.evolve(item, check=attrs.evolve(item.check, text=clean_line(self.of("").redact(item.check.text), _SHOWN))))
+
+    async def open(self, agent: str, kind: str, name: str, options: Mapping[str, Any]) -> Any:
+        """Open a plugin's object, within the time that is given."""
+        import anyio  # noqa: PLC0415 - for this one command
+
+        self.scope.deadline = anyio.current_time() + self.seconds
+        made = await self.of(agent).open(kind, name, options)
+        self.scope.deadline = float("inf")
+        return made
 
     async def attempt(self, what: str, work: Callable[[], Awaitable[Sequence[Check]]], tools: Sequence[str] = ()) -> bool:
         """Do something, tell what came of it, and return whether it could be done."""
-        began = time.monotonic()
+        began, self.what = time.monotonic(), what
         is_done = True
         try:
             checks = await work()
@@ -170,7 +197,7 @@ class _Attempts:
         return is_done
 
     async def opened(self, kind: str, section: PluginConfig) -> Sequence[Check]:
-        made = await self.of("").open(kind, section.type, section.options)
+        made = await self.open("", kind, section.type, section.options)
         return await self.bounded(made.check()) if isinstance(made, Checkable) else ()
 
     async def bounded(self, work: Awaitable[T]) -> T:
@@ -184,14 +211,14 @@ class _Attempts:
 
     async def strategy(self) -> Sequence[Check]:
         section = self.config.strategy
-        made = await self.of("").open("strategy", section.type, section.options)
+        made = await self.open("", "strategy", section.type, section.options)
         made.start(Task(question="Is anybody there?"), [agent.name for agent in self.config.agents])
         return ()
 
     async def backend(self, agents: Sequence[AgentConfig]) -> Sequence[Check]:
         """Open a backend, which looks its key up, and ask its server for its models, which costs nothing."""
         section = agents[0].backend
-        made = await self.of(agents[0].name).open("backend", section.type, section.options)
+        made = await self.open(agents[0].name, "backend", section.type, section.options)
         if isinstance(made, Checkable):
             return await self.bounded(made.check())
         spec = self.plugins.get("backend", section.type)
@@ -221,7 +248,7 @@ class _Attempts:
         tools: list[str] = []
 
         async def work() -> Sequence[Check]:
-            made = await self.of(agent).open("toolset", section.type, section.options)
+            made = await self.open(agent, "toolset", section.type, section.options)
             checks = await self.bounded(made.check()) if isinstance(made, Checkable) else ()
             tools.extend(tool.name for tool in made.tools())
             if twice := sorted(set(tools) & self.listed.get(agent, set())):
@@ -238,7 +265,7 @@ class _Attempts:
         """Run a command that does nothing."""
         name = section if isinstance(section, str) else section.get("type", "")
         options = {} if isinstance(section, str) else {key: value for key, value in section.items() if key != "type"}
-        made = await self.of(agent).open("executor", name, options)
+        made = await self.open(agent, "executor", name, options)
         result = await self.bounded(made.run(ExecCommand(argv=("true",))))
         if result.status == "exited" and result.exit_code == 0:
             return [Check(what="", text=f"{name} runs a command")]
