@@ -92,12 +92,11 @@ class Answer:
             delta = choice.get("delta") or choice.get("message")
             if isinstance(delta, dict):
                 self._delta(delta, found)
-            if isinstance(finish := choice.get("finish_reason"), str) and finish:
+            if (finish := choice.get("finish_reason")) and isinstance(finish, str):
                 self.finish = finish
         if not self.model and isinstance(model := event.get("model"), str):
             self.model = model
-        usage = event.get("usage")
-        if isinstance(usage, dict) and usage:
+        if (usage := event.get("usage")) and isinstance(usage, dict):
             found.append(UsageChunk(usage_of(usage, is_cost_told=self._is_cost_told)))
         return found
 
@@ -125,8 +124,7 @@ class Answer:
         return found
 
     def _delta(self, delta: Mapping[str, Any], found: list[Chunk]) -> None:
-        content = delta.get("content")
-        if content:
+        if content := delta.get("content"):
             if isinstance(content, str):
                 found.append(TextChunk(content))
             elif isinstance(content, list):
@@ -136,12 +134,10 @@ class Answer:
             found.append(ReasoningChunk(thought))
             if self._keeps_reasoning:
                 self._thoughts.append(thought)
-        refusal = delta.get("refusal")
-        if refusal and isinstance(refusal, str):
+        if (refusal := delta.get("refusal")) and isinstance(refusal, str):
             self._is_refused = True
             found.append(TextChunk(refusal))
-        calls = delta.get("tool_calls")
-        if calls and isinstance(calls, list):
+        if (calls := delta.get("tool_calls")) and isinstance(calls, list):
             for piece in calls:
                 if isinstance(piece, dict):
                     self._piece(piece, found)

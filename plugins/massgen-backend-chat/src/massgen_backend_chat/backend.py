@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -58,10 +58,12 @@ class ChatBackend:
     """Speaks Chat Completions with one server."""
 
     def __init__(self, config: ChatConfig, clients: Clients, headers: Mapping[str, str], faults: Faults, fitter: ToolFitter) -> None:
-        self._config, self._clients, self._headers, self._faults, self._fitter = config, clients, headers, faults, fitter
+        self._config, self._clients, self._faults, self._fitter = config, clients, faults, fitter
         self._known = config.known
+        # All that each request has in common, made once.
         self._url = httpx2.URL(config.address, params=config.query) if config.query else httpx2.URL(config.address)
-        self._timeout = httpx2.Timeout(connect=config.connect_seconds, read=config.idle_seconds, write=60.0, pool=None)
+        self._headers = httpx2.Headers(headers)
+        self._extensions = {"timeout": httpx2.Timeout(connect=config.connect_seconds, read=config.idle_seconds, write=60.0, pool=None).as_dict()}
 
     @asynccontextmanager
     async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
@@ -71,7 +73,8 @@ class ChatBackend:
         body = await body_of(request, self._known, extra=self._config.extra_body)
         model = str(body.get("model", ""))
         with self._clients.borrow() as client:
-            post = client.build_request("POST", self._url, content=msgspec.json.encode(body), headers=self._headers, timeout=self._timeout)
+            # Not by the client, which would merge settings that it does not have.
+            post = httpx2.Request("POST", self._url, content=msgspec.json.encode(body), headers=self._headers, extensions=self._extensions)
             with self._mapped():
                 response = await client.send(post, stream=True)
             try:
@@ -130,7 +133,7 @@ class ChatBackend:
                         event = self._decoded(data)
                         for chunk in answer.take(event):
                             yield chunk
-                        if name == b"error" or "error" in event or answer.is_broken:
+                        if name or answer.finish or "error" in event:
                             self._check(name, event, answer, model)
                     if is_done:
                         await _drain(pieces)
@@ -179,7 +182,10 @@ def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
     """Return the body's bytes as they come; the one document of a server that does not stream is made an event."""
     if "json" in response.headers.get("content-type", ""):
         return _whole(response)
-    return response.aiter_bytes() if response.headers.get("content-encoding", "identity") != "identity" else response.aiter_raw()
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return response.aiter_bytes()
+    # As `aiter_raw` would, without what it does for sizes that nobody asks for here.
+    return cast("AsyncGenerator[bytes, None]", aiter(cast("httpx2.AsyncByteStream", response.stream)))
 
 
 async def _whole(response: httpx2.Response) -> AsyncGenerator[bytes, None]:

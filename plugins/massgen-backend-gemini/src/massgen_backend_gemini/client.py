@@ -98,8 +98,15 @@ class Wire(httpx2.AsyncClient):
 
     def __init__(self, hide: Callable[[Secret], None], **options: Any) -> None:
         # Redirects are not followed: the key would go along.
-        super().__init__(follow_redirects=False, headers={"accept-encoding": "identity"}, limits=LIMITS, **options)
+        super().__init__(follow_redirects=False, limits=LIMITS, **options)
         self._hide, self._token = hide, ""
+
+    def build_request(self, method: str, url: httpx2.URL | str, **options: Any) -> httpx2.Request:
+        """Make a request of what the SDK hands over; this client has one header to add, and nothing else."""
+        headers = {"accept-encoding": "identity", **(options.get("headers") or {})}
+        if options.keys() - {"content", "headers", "timeout"}:
+            return super().build_request(method, url, **{**options, "headers": headers})
+        return httpx2.Request(method, url, content=options.get("content"), headers=headers)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request with the call's own time limits, and note the answer there."""
@@ -134,8 +141,10 @@ class Connection:
         """
         # The SDK warns of words that are newer than it, in the server's own characters.
         warnings.filterwarnings("ignore", message=r"[\s\S]* is not a valid \w+\Z", module=r"google\.genai\.")
-        made = asked.config if not asked.extra else {**asked.config, "http_options": types.HttpOptions(extra_body=dict(asked.extra))}
-        config = types.GenerateContentConfig(**made, automatic_function_calling=_NO_CALLING)
+        # As a mapping: the SDK makes a deep copy of a configuration of its own.
+        config: Any = {**asked.config, "automatic_function_calling": _NO_CALLING}
+        if asked.extra:
+            config["http_options"] = types.HttpOptions(extra_body=dict(asked.extra))
         stream: Any = await self._client.aio.models.generate_content_stream(model=asked.model, contents=asked.contents, config=config)
         async with aclosing(stream):
             while True:
