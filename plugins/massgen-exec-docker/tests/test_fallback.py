@@ -42,7 +42,7 @@ async def test_what_was_asked_of_containers_is_asked_of_the_fallback(asked: dict
 
 async def test_what_the_fallback_does_not_know_is_no_reason_to_drop_it() -> None:
     """An option without a match there is refused by its name."""
-    for asked in ({"limits": {"memory": 1 << 30}}, {"network": "allow", "hosts": ["example.org:443"]}):
+    for asked in ({"limits": {"memory": 1 << 30}}, {"workspace": "apart"}, {"network": "allow", "hosts": ["example.org:443"]}):
         with pytest.raises(LimitUnsupported, match=[*asked][-1]):
             taken_over(structure(DockerConfig, asked), {}, frozenset({"read"}))
 

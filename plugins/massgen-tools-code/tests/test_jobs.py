@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import anyio
 import pytest
 
 from massgen_core.api import Question, SandboxLost
 from massgen_testkit import Leaks, PlainContext
 from massgen_tools_code.events import CodeJobEnded, CodeJobStarted
-from massgen_tools_code.jobs import ENDED
+from massgen_tools_code.jobs import ENDED, Job
+from massgen_tools_code.output import Captured
 
 from .conftest import Agent, Open
 from .nearby import Nearby
@@ -45,6 +49,23 @@ async def test_a_dialogue(agent: Open, context: PlainContext) -> None:
     (begun,) = context.records.of(CodeJobStarted)
     assert (begun.job, begun.code, begun.executor, begun.call) == ("job-1", "echo hello; cat", "local", "call-1")
     assert [(event.job, event.status, event.exit_code, event.output) for event in ended(context)] == [("job-1", "exited", 0, 11)]
+
+
+async def test_what_nobody_reads_is_forgotten_by_whole_lines(tmp_path: Path) -> None:
+    """The rest of a secret whose beginning is forgotten would not be known as one."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b"key sesame-sesame\n"
+
+    kept = Captured(tmp_path / "log", "log", shown=200, stored=0, redact=str)
+    job = Job(name="job-1", code="", kept=kept, most=200, began=0.0)
+    await job.take(pieces())
+    kept.close()
+
+    said, _, lines = job.read().partition("in time]\n")
+    assert said == "[17.8 kB before this were not read "
+    assert lines == "key sesame-sesame\n" * 11
 
 
 async def test_a_job_is_stopped(agent: Open, context: PlainContext, leaks: Leaks) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,37 @@ def test_there_is_a_cap_and_it_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "out").stat().st_size == 10_000
     assert kept.total == 100_000
     assert "the run keeps the first 10.0 kB of it in code/a/out" in kept.text()
+
+
+def test_a_full_disk_ends_what_is_kept_and_nothing_else(tmp_path: Path) -> None:
+    """The command goes on; a model is shown both ends, how much is kept, and why it is no more."""
+    (tmp_path / "a").mkdir()
+    full = captured(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a limit of files is an error like that of a full disk
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+        for number in range(3000):
+            full.add(f"line {number}\n".encode())
+        full.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+    assert (tmp_path / "a" / "out").stat().st_size == 5000
+    assert "the run keeps the first 5.0 kB of it in code/a/out, for no more could be written: File too large" in full.text()
+    assert full.text().endswith("line 2999\n")
+
+
+def test_what_cannot_be_kept_at_all_is_told(tmp_path: Path) -> None:
+    """A folder that cannot be made is no reason to lose a command's result."""
+    (tmp_path / "a").write_text("in the way", encoding="utf-8")
+    kept = captured(tmp_path)
+    kept.add(b"x\n" * 1000)
+    kept.close()
+
+    assert "the run keeps nothing of it: File exists]" in kept.text()
+    assert kept.stored == ()
 
 
 def test_memory_does_not_grow_with_the_output(tmp_path: Path) -> None:

@@ -45,6 +45,35 @@ def test_the_strictest_pattern_wins(code: str, wanted: str) -> None:
     assert level(code) == wanted
 
 
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("ls > f", "ask"),
+        ("ls >> f", "ask"),
+        ("ls 2> f", "ask"),
+        ("ls >| f", "ask"),
+        ("ls &> f", "ask"),
+        ("ls <> f", "ask"),
+        ("ls > /dev/nullx", "ask"),
+        ("ls >/dev/null'x'", "ask"),
+        ("ls\\' > f '", "ask"),
+        ("ls # '\nls > f '", "ask"),
+        ("ls 'a\nb' > f 'c'", "ask"),
+        ("pytest -q; ls > f", "ask"),
+        ("ls > /dev/null 2>&1", "allow"),
+        ("ls 2>/dev/null; pytest >>/dev/null", "allow"),
+        ("ls 'a > b' \"c > d\"", "allow"),
+        ("pytest -q > log", "allow"),
+        ("ls 2>&1; pytest -q > log", "allow"),
+        ("pytest -q > log; ls > f", "ask"),
+    ],
+)
+def test_a_pattern_lets_a_shell_write_only_where_it_says_so(code: str, wanted: str) -> None:
+    """What a command is allowed to read is no leave to write its output to any file."""
+    assert level(code, permissions=CommandPermissions(allow=("ls*", "pytest*", "pytest* > log"))) == wanted
+    assert level(code, permissions=CommandPermissions(allow=("*",))) == "allow"
+
+
 def test_code_of_other_languages_is_named_by_it() -> None:
     """A pattern of command lines does not match a program, unless it matches anything."""
     assert level("print(1)", "python") == "allow"

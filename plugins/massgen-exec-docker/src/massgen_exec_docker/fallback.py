@@ -14,7 +14,7 @@ from massgen_exec_docker.config import DockerConfig
 __all__ = ["checked", "fallen_back", "taken_over"]
 
 # Options that ask for something of any executor; the others are about containers.
-_COMMON = ("env", "hosts", "limits", "network", "read", "write")
+_COMMON = ("env", "hosts", "limits", "network", "read", "workspace", "write")
 _DEFAULT = DockerConfig()
 
 

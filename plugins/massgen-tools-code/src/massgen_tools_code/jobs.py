@@ -50,10 +50,16 @@ class Job:
             async for piece in pieces:
                 self.kept.add(piece)
                 self.unread += piece
-                if len(self.unread) > self.most:
-                    self.missed += len(self.unread) - self.most
-                    del self.unread[: len(self.unread) - self.most]
+                self._trim()
                 self.has_news.set()
+
+    def _trim(self) -> None:
+        """Forget what nobody read in time, up to the end of a line where that is near: half of a secret would not be known as one."""
+        if (beyond := len(self.unread) - self.most) <= 0:
+            return
+        end = self.unread.find(b"\n", beyond - 1, beyond + self.most // 2) + 1 or beyond
+        self.missed += end
+        del self.unread[:end]
 
     def read(self) -> str:
         """Return what is new as text, and begin anew."""

@@ -55,13 +55,20 @@ class Spool:
         path: Where it is made.
         most: Bytes that are kept.
         redact: Takes known secrets out of text.
+
+    A disk that takes no more ends what is kept, and neither the command nor what a model is shown of it: `fault` says why.
     """
 
     def __init__(self, path: Path, most: int, redact: Callable[[str], str]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self._room, self._redact = path, most, redact
-        self._file: IO[bytes] = path.open("xb")
+        self._room, self._redact = most, redact
         self._begun = bytearray()
+        self._file: IO[bytes] | None = None
+        self.kept, self.fault = 0, ""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("xb", buffering=0)  # what is written is kept
+        except OSError as error:
+            self._give_up(error)
 
     def add(self, data: bytes) -> None:
         """Take a piece."""
@@ -73,18 +80,26 @@ class Spool:
 
     def close(self) -> None:
         """Write what is left."""
-        if not self._file.closed:
+        if self._file is not None:
             self._write(self._clear())
             self._begun.clear()
             self._file.close()
+            self._file = None
 
     def _clear(self) -> bytes:
         return self._redact(self._begun.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     def _write(self, data: bytes) -> None:
-        if self._room > 0:
-            self._file.write(data[: self._room])
-            self._room -= len(data)
+        view = memoryview(data)[: self._room]
+        try:
+            while view and self._file is not None:
+                written = self._file.write(view)
+                self.kept, self._room, view = self.kept + written, self._room - written, view[written:]
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self.fault, self._room = error.strerror or str(error), 0
 
 
 class Captured:
@@ -139,7 +154,7 @@ class Captured:
     @property
     def stored(self) -> tuple[str, ...]:
         """The path of the file within the run's folder, where there is one."""
-        return (self._name,) if self._spool is not None else ()
+        return (self._name,) if self._spool is not None and not (self._spool.fault and not self._spool.kept) else ()
 
     def text(self) -> str:
         """Return what a model is shown."""
@@ -152,7 +167,10 @@ class Captured:
         tail = tail[at:] if 0 < (at := tail.find(b"\n") + 1) < len(tail) // 2 else tail
         left = self.total - len(head) - len(tail)
         kept = f"the run keeps all of it in {self._name}"
-        if self.total > self._stored:
+        if self._spool.fault:
+            first = f"the first {bytes_text(self._spool.kept)} of it in {self._name}, for no more could be written"
+            kept = f"the run keeps {first if self.stored else 'nothing of it'}: {self._spool.fault}"
+        elif self.total > self._stored:
             kept = f"the run keeps the first {bytes_text(self._stored)} of it in {self._name}"
         said = f"[{bytes_text(left)} of {bytes_text(self.total)} left out here; {kept}]"
         return f"{self._redact(readable(head)).removesuffix(chr(10))}\n{said}\n{self._redact(readable(tail))}"

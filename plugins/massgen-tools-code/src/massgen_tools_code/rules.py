@@ -18,6 +18,16 @@ RULE = "code.permissions"
 _BETWEEN = re.compile(r"(?:&&|\|\||[;|\n]|&(?!(?<=>&)[0-9](?:[\s;&|]|$)))+")
 # What runs a command within a command: no pattern allows a line that has it, but those that allow anything.
 _WITHIN = re.compile(r"`|\$\(|[<>]\(")
+# What a shell writes to without harm; and text in quotes, which are no more than that where nothing else changes what they mean.
+_HARMLESS = re.compile(r"[0-9]?>{1,2}[ \t]*/dev/null(?![^\s;|&)])|[0-9]?>&[0-9](?![^\s;|&)])")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_TURNS = ("\\", "#", "<<")
+_ANYTHING = ("*", "shell:*")
+
+
+def _writes(text: str) -> bool:
+    """Return whether a file may be written to by the shell itself: the words of a command do not say so."""
+    return ">" in _HARMLESS.sub("", text)
 
 
 @attrs.frozen
@@ -25,7 +35,7 @@ class Rules:
     """Judges commands by the patterns of a section.
 
     A shell line is taken apart at its operators: a pattern of `deny` or `ask` holds where it matches the line or a part of it, and those of `allow`
-    hold where each part is matched by one. A pattern that allows a program begins with its language.
+    hold where each part is matched by one. A pattern that allows a program begins with its language; one that lets a shell write to a file has its sign.
     """
 
     permissions: CommandPermissions
@@ -48,8 +58,12 @@ class Rules:
     def _allowed(self, language: str, line: str, parts: list[str]) -> Verdict:
         allow = self.permissions.allow
         if language == "shell" and _WITHIN.search(line):
-            allow = tuple(pattern for pattern in allow if pattern in ("*", "shell:*"))
-        found = [next((pattern for pattern in allow if _allows(pattern, language, part)), "") for part in parts]
+            allow = tuple(pattern for pattern in allow if pattern in _ANYTHING)
+        writing = allow
+        if language == "shell" and _writes(line if any(sign in line for sign in _TURNS) else _QUOTED.sub("q", line)):
+            writing = tuple(pattern for pattern in allow if pattern in _ANYTHING or ">" in pattern)
+        choices = [(part, writing if _writes(part) else allow) for part in parts]
+        found = [next((pattern for pattern in patterns if _allows(pattern, language, part)), "") for part, patterns in choices]
         if found and all(found):
             return Verdict(level="allow", reason=f"{RULE}.allow names {', '.join(dict.fromkeys(found))!r}", rule=f"{RULE}.allow")
         return Verdict(level="ask", reason=f"{RULE}.allow does not name it", rule=f"{RULE}.allow")
