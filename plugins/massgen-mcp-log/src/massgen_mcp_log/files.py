@@ -25,28 +25,19 @@ def server_name(server: str) -> str:
 
 
 class LineFile:
-    """An append-only file of whole lines. They go to the operating system together, in one write, when `flush` is called."""
+    """An append-only file of whole lines, which go to the operating system at once."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         # A full disk, or the loss of power, may have left half a line: what follows must not become part of it.
         self._is_torn = _is_torn(self._descriptor)
-        self._pending: list[bytes] = []
 
-    def add(self, line: bytes) -> None:
-        """Take a line that ends with a line break."""
-        self._pending.append(line)
-
-    def flush(self) -> None:
-        """Append what was taken.
+    def write(self, lines: bytes) -> None:
+        """Append lines, each with its line break, in one write.
 
         Raises:
             OSError: The disk is full or broken; the next line begins on a line of its own.
         """
-        if not self._pending:
-            return
-        lines = b"".join(self._pending)
-        self._pending.clear()
         if self._is_torn:
             lines = b"\n" + lines
         written = os.write(self._descriptor, lines)

@@ -20,6 +20,7 @@ __all__ = [
     "VERSION",
     "Brief",
     "Fields",
+    "Fixed",
     "Line",
     "Plan",
     "decode",
@@ -58,6 +59,19 @@ class Fields(Protocol):
 
     def items(self) -> Iterable[tuple[str, Any]]:
         """Return the fields, in their order."""
+
+
+@attrs.frozen
+class Fixed:
+    """What many lines have in common.
+
+    Attributes:
+        line: Fields and values.
+        is_told: People are told of such lines.
+    """
+
+    line: Line
+    is_told: bool
 
 
 class Brief(msgspec.Struct):

@@ -7,10 +7,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +18,7 @@ import attrs
 from massgen_core.api import clean_line
 from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import SERVERS, TEXT, server_name
-from massgen_mcp_log.lines import ENVELOPE, Fields, Line
+from massgen_mcp_log.lines import ENVELOPE, Fields, Fixed, Line
 
 __all__ = ["People", "Told", "clock", "said"]
 
@@ -34,8 +33,8 @@ _STAYS = ("tool", "method", "outcome", "ms")
 _SAID = frozenset({*ENVELOPE, *_STAYS, "server", "transport", "era", "operation", "call"})
 
 
-# Number and time of a line, and its two halves: what many lines share, and the rest.
-Told: TypeAlias = tuple[int, float, Line, Fields]
+# The two halves of a line: what many lines share, and the rest with its number and its time.
+Told: TypeAlias = tuple[Fixed, Fields]
 
 
 def clock(at: float) -> str:
@@ -68,7 +67,7 @@ def said(line: Fields, limit: int = 160) -> str:
     return " ".join(parts)
 
 
-def told(seq: int, at: float, fixed: Line, line: Fields) -> str:
+def told(fixed: Line, line: Fields) -> str:
     """Return a line for people; `fixed` are the fields that many lines share, `line` the others."""
     first = _firsts.get(id(fixed))
     if first is None or first[0] is not fixed:
@@ -77,7 +76,7 @@ def told(seq: int, at: float, fixed: Line, line: Fields) -> str:
         if len(_firsts) > 5_000:
             _firsts.clear()
         first = _firsts[id(fixed)] = fixed, f"{fixed['level']:<7} {fixed['category']:<11} {server:<16} {verb} {said(fixed)}"
-    return f"{clock(at)} {first[1]} {said(line)}  #{seq}\n"
+    return f"{clock(line.get('at'))} {first[1]} {said(line)}  #{line.get('seq')}\n"
 
 
 # The words of shared fields, by identity; the value keeps the fields alive, so that an identity stays what it is.
@@ -88,21 +87,20 @@ _firsts: dict[int, tuple[Line, str]] = {}
 class _Sum:
     """Calls that went well and came too fast to be read one by one."""
 
-    first: int
-    at: float
     fixed: Line
-    last: int = 0
+    first: Fields
+    last: Fields
     count: int = 0
     slowest: float = 0.0
 
-    def add(self, seq: int, at: float, ms: float) -> None:
-        self.last, self.at = seq, at
+    def add(self, line: Fields) -> None:
+        self.last = line
         self.count += 1
-        self.slowest = max(self.slowest, ms)
+        self.slowest = max(self.slowest, line.get("ms", 0.0))
 
     def told(self) -> str:
-        line = {"calls": self.count, "slowest_ms": self.slowest, "from": f"#{self.first}"}
-        return told(self.last, self.at, self.fixed, line)
+        line = {"seq": self.last.get("seq"), "at": self.last.get("at"), "calls": self.count, "slowest_ms": self.slowest}
+        return told(self.fixed, line | {"from": f"#{self.first.get('seq')}"})
 
 
 class _Piece(str):
@@ -136,34 +134,19 @@ class People:
     def __init__(self, folder: Path, config: McpLogConfig) -> None:
         self._folder, self._config = folder, config
         self._pending: deque[Told] = deque()
-        # A start whose end is told beside it says nothing more; one without its end is what people look for.
-        self._begun: dict[Any, Told] = {}
         self._left_out = 0
         self._wake, self._end = threading.Event(), threading.Event()
         self._is_awake = False
         self._files: dict[str, Any] = {}
         self._thread: threading.Thread | None = None
 
-    def way(self, event: str) -> Callable[[Any, Told], None]:
-        """Return what takes lines of such events: an operation's id, and the line. What was taken is written after `wake`."""
-        return self._start if event in _STARTS else self._end_of if event in _ENDS else self._take
-
-    def _start(self, operation: Any, told: Told) -> None:
-        self._begun[operation] = told
-
-    def _end_of(self, operation: Any, told: Told) -> None:
-        self._begun.pop(operation, None)
-        self._take(operation, told)
-
-    def _take(self, operation: Any, told: Told) -> None:
+    def tell(self, lines: Sequence[Told]) -> None:
+        """Have lines written soon; returns at once."""
         if len(self._pending) < _QUEUE:
-            self._pending.append(told)
+            self._pending.extend(lines)
         else:
-            self._left_out += 1
-
-    def wake(self) -> None:
-        """Have what was taken written soon; returns at once."""
-        if self._is_awake or not (self._pending or self._begun):
+            self._left_out += len(lines)
+        if self._is_awake:
             return
         self._is_awake = True
         if self._thread is None:
@@ -181,20 +164,22 @@ class People:
                 self._drain()
 
     def _drain(self) -> None:
-        begun, self._begun = self._begun, {}
-        lines = [self._pending.popleft() for _ in range(len(self._pending))]
+        pending = [self._pending.popleft() for _ in range(len(self._pending))]
+        lines = [(fixed.line, line) for fixed, line in pending if fixed.is_told]
+        # A start whose end is told beside it says nothing more; one without its end is what people look for.
+        ended = {line.get("operation") for fixed, line in lines if fixed["event"] in _ENDS}
+        lines = [(fixed, line) for fixed, line in lines if fixed["event"] not in _STARTS or line.get("operation") not in ended]
         is_crowded = len(lines) > _CROWD
         pieces: dict[str, list[str]] = {TEXT: []}
         sums: dict[int, _Sum] = {}
-        for seq, at, fixed, line in sorted([*begun.values(), *lines], key=itemgetter(0)):
-            event = fixed["event"]
-            if is_crowded and event in _ENDS and fixed["level"] == "info":
+        for fixed, line in lines:
+            if is_crowded and fixed["event"] in _ENDS and fixed["level"] == "info":
                 found = sums.get(id(fixed))
                 if found is None:
-                    found = sums[id(fixed)] = _Sum(seq, at, fixed)
-                found.add(seq, at, line.get("ms", 0.0))
+                    found = sums[id(fixed)] = _Sum(fixed, line, line)
+                found.add(line)
                 continue
-            _put(pieces, fixed, told(seq, at, fixed, line))
+            _put(pieces, fixed, told(fixed, line))
         for each in sums.values():
             _put(pieces, each.fixed, each.told())
         if self._left_out:

@@ -16,8 +16,8 @@ from massgen_core.api import Context, Record, UnknownEvent, clean
 from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import FOLDER, LOG, SERVERS, LineFile, server_name
 from massgen_mcp_log.levels import CONTROL, LOOK_SECONDS, RANKS, Levels
-from massgen_mcp_log.lines import Brief, Fields, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
-from massgen_mcp_log.people import People, Told
+from massgen_mcp_log.lines import VERSION, Brief, Fields, Fixed, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
+from massgen_mcp_log.people import People
 from massgen_mcp_log.redact import Redaction
 
 __all__ = ["McpLog", "opened"]
@@ -25,7 +25,8 @@ __all__ = ["McpLog", "opened"]
 # The run's resource by which whoever writes a log tells the MCP client whether it wants to see what crosses the wire.
 WISHES = ("mcp", "payloads")
 _SAFE_SIZE = 80
-_SAFE_TAIL = 256
+# Version, number, time and the names of fields take some of it: no id is longer than that, if a line is not.
+_SAFE_REST = 300
 _REMEMBERED = 5_000
 _UNKNOWN = 1_000
 _Reader: TypeAlias = Callable[[Any], tuple[Any, ...]]
@@ -33,22 +34,22 @@ _UNSEEN: Any = object()
 
 
 @attrs.frozen
-class _Fixed:
+class _Fixed(Fixed):
     """What many events have in common, ready to be written.
 
     Attributes:
-        line: Fields and values.
-        data: The same in JSON, without braces.
+        data: The value of the first field, and the others with their names, in JSON: what stands in a line behind `"level":`.
+        limit: A line of ids and numbers that is longer holds an id that must be looked at.
         is_written: Their level is high enough.
         with_payloads: What crossed the wire is written too.
-        tell: Takes it for people too; None where they do not see it: of a call's measure they learn from its end.
+        server: Whose it is.
+        file: That server's log.
     """
 
-    line: Line
-    data: bytes
+    data: msgspec.Raw
+    limit: int
     is_written: bool
     with_payloads: bool
-    tell: Callable[[Any, Told], None] | None
     server: str
     file: LineFile | None
 
@@ -121,7 +122,7 @@ class McpLog:
     def __init__(self, folder: Path, config: McpLogConfig, redaction: Redaction) -> None:
         for part in (folder, folder / SERVERS):  # parents that are made on the way would not get the mode
             part.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder, self._config, self._redact = folder, config, redaction
+        self._folder, self._config, self._redact, self._known = folder, config, redaction, redaction.known
         self.levels = Levels("debug") if config.debug else Levels(config.level, config.levels, folder / CONTROL)
         self.levels.refresh()
         self._looked = 0.0
@@ -129,7 +130,6 @@ class McpLog:
         self._log = LineFile(folder / LOG)
         self._servers: dict[str, LineFile] = {}
         self._errors: dict[str, LineFile] = {}
-        self._touched: set[LineFile] = set()
         self._tails: dict[str, list[str]] = {}
         self._shapes: dict[Any, _Shape | None] = {}
         self._people = People(folder, config) if config.text else None
@@ -140,27 +140,81 @@ class McpLog:
         Raises:
             OSError: A file cannot be written.
         """
+        self._look(records[0])
         failure: Exception | None = None
+        lines: list[bytes] = []
+        taken: list[tuple[_Fixed, Fields]] = []
         for record in records:
-            shape = self._shapes.get(type(record.event), _UNSEEN)
-            if shape is _UNSEEN:
-                shape = self._shape(record.event)
-            if shape is None:
-                continue
+            event = record.event
+            shape = self._shapes.get(type(event), _UNSEEN)
             try:
-                self._take(record, shape)
+                if shape is _UNSEEN:
+                    shape = self._shape(event)
+                if shape is None:
+                    continue
+                key = shape.stable(event)
+                fixed = shape.fixed.get(key) or self._fix(shape, key)
+                if shape.plan.has_stderr:
+                    self._look_for_stderr(fixed.server, record, shape)
+                if not fixed.is_written:
+                    continue
+                line: Fields | None = None
+                data = b""
+                if shape.brief is not None and not fixed.with_payloads:
+                    line = shape.brief(VERSION, record.seq, record.at, fixed.data, record.span, record.parent, *shape.plain(event))
+                    data = encode(line)
+                if line is None or len(data) > fixed.limit:
+                    line = self._varied(record, shape, fixed)
+                    data = encode(line)
+                lines.append(data)
+                taken.append((fixed, line))
             except (OSError, ValueError, TypeError) as error:
                 failure = failure or error
-        for file in (self._log, *self._touched):
+        if lines:
             try:
-                file.flush()
+                self._put(lines, taken)
             except OSError as error:
                 failure = failure or error
-        self._touched.clear()
-        if self._people is not None:
-            self._people.wake()
         if failure is not None:
             raise failure
+
+    def _put(self, lines: list[bytes], taken: list[tuple[_Fixed, Fields]]) -> None:
+        """Write the lines of a batch, and have people told of them."""
+        lines.append(b"")  # behind the last line is a line break too
+        whole = b"\n".join(lines)
+        # Once more as a whole: an id could hold what is known to be secret; what is escaped would not be recognised.
+        text = whole.decode()
+        if "\\" in text or self._known(text) != text:
+            hidden = [_hidden(line, self._known) for line in lines[:-1]]
+            lines = [*map(encode, hidden), b""]
+            taken = [(fixed, line) for (fixed, _), line in zip(taken, hidden, strict=True)]
+            whole = b"\n".join(lines)
+        if self._people is not None:
+            self._people.tell(taken)
+        parts = {self._log: whole}
+        if len(taken) == 1:
+            if (file := taken[0][0].file) is not None:
+                parts[file] = whole
+        else:
+            self._share_out(lines, taken, parts)
+        failure: OSError | None = None
+        for file, part in parts.items():
+            try:
+                file.write(part)
+            except OSError as error:  # what one file has no room for may find some in another
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    @staticmethod
+    def _share_out(lines: list[bytes], taken: list[tuple[_Fixed, Fields]], parts: dict[LineFile, bytes]) -> None:
+        """Add to `parts` what belongs into the logs of the servers."""
+        shares: dict[LineFile, list[bytes]] = {}
+        for (fixed, _), line in zip(taken, lines, strict=False):
+            if fixed.file is not None:
+                shares.setdefault(fixed.file, []).append(line)
+        for file, share in shares.items():
+            parts[file] = b"\n".join((*share, b""))
 
     def _shape(self, event: Any) -> _Shape | None:
         """Return the shape of an event that is not known by its class; None for what is no event of MCP."""
@@ -172,42 +226,11 @@ class McpLog:
             self._shapes[key] = _shape_of(event)
         return self._shapes[key]
 
-    def _take(self, record: Record, shape: _Shape) -> None:
-        if not 0.0 <= record.at - self._looked < LOOK_SECONDS or record.trace != self._trace or self.levels.version != self._version:
-            self._look(record)
-        event, plan = record.event, shape.plan
-        key = shape.stable(event)
-        fixed = shape.fixed.get(key) or self._fix(shape, key)
-        if plan.has_stderr:
-            self._look_for_stderr(fixed.server, record, dict(zip(plan.names[plan.stable :], shape.varying(event), strict=True)))
-        if not fixed.is_written:
-            return
-        line: Fields = {}
-        tail = b""
-        if shape.brief is not None and not fixed.with_payloads:
-            line = shape.brief(record.span, record.parent, *shape.plain(event))
-            tail = encode(line)
-        if not len(b"{}") < len(tail) <= _SAFE_TAIL:
-            line = self._varied(record, plan.varying, shape.varying(event), with_payloads=fixed.with_payloads)
-            tail = encode(line)
-        # Once more as a whole: an id could hold what is known to be secret.
-        text = tail.decode()
-        if (shown := self._redact.known(text)) != text:
-            tail = shown.encode()
-            line = decode(tail)
-        data = b'{"v":1,"seq":%d,"at":%b,%b,%b\n' % (record.seq, encode(record.at), fixed.data, tail[1:])
-        self._log.add(data)
-        if fixed.file is not None:
-            fixed.file.add(data)
-            self._touched.add(fixed.file)
-        if fixed.tell is not None:
-            operation = line.get("operation") if type(line) is dict else getattr(line, "operation", None)
-            fixed.tell(operation, (record.seq, record.at, fixed.line, line))
-
     def _look(self, record: Record) -> None:
-        """Look whether somebody has changed the levels; forget what lines have in common if so, or if they are of another trace."""
-        self._looked = record.at
-        self.levels.refresh()
+        """Look, not always, whether somebody has changed the levels; forget what lines have in common if so, or if they are of another trace."""
+        if not 0.0 <= record.at - self._looked < LOOK_SECONDS:
+            self._looked = record.at
+            self.levels.refresh()
         if self.levels.version != self._version or record.trace != self._trace:
             self._version, self._trace = self.levels.version, record.trace
             for shape in self._shapes.values():
@@ -229,19 +252,21 @@ class McpLog:
                 line[written] = self._redact.value(value)
         file = self._server(server) if server and RANKS[level] >= least else None
         is_told = plan.category != "performance" or self._config.debug
-        tell = self._people.way(plan.event) if is_told and self._people is not None else None
-        made = _Fixed(line, encode(line)[1:-1], RANKS[level] >= least, least == 0, tell, server, file)
+        data = encode(line)[len(b'{"level":') : -1]
+        made = _Fixed(line, is_told, msgspec.Raw(data), len(data) + _SAFE_REST, RANKS[level] >= least, least == 0, server, file)
         if len(shape.fixed) >= _REMEMBERED:
             shape.fixed.clear()
         shape.fixed[key] = made
         return made
 
-    def _varied(self, record: Record, fields: tuple[tuple[str, str], ...], values: tuple[Any, ...], *, with_payloads: bool) -> Line:
-        """Return the other fields, redacted; what is empty says nothing and is left out."""
-        line: Line = {"span": record.span}
+    def _varied(self, record: Record, shape: _Shape, fixed: _Fixed) -> Line:
+        """Return a line with its other fields redacted; what is empty says nothing and is left out."""
+        line: Line = {"v": VERSION, "seq": record.seq, "at": record.at, "level": fixed.data}
+        if record.span:
+            line["span"] = record.span
         if record.parent:
             line["parent"] = record.parent
-        for (written, treatment), value in zip(fields, values, strict=True):
+        for (written, treatment), value in zip(shape.plan.varying, shape.varying(record.event), strict=True):
             kind = type(value)
             if kind is int or kind is float or kind is bool:
                 line[written] = value
@@ -249,16 +274,14 @@ class McpLog:
                 if not value:
                     continue
                 if treatment == "id" and len(value) <= _SAFE_SIZE:
-                    line[written] = value
+                    line[written] = self._known(value)
                 elif treatment != "payload":
                     line[written] = self._redact(value)
-                elif with_payloads:
+                elif fixed.with_payloads:
                     line[written] = self._cut(self._redact(value), line, written)
             elif value:
                 line[written] = self._redact.value(value, written)
-        if not record.span:
-            del line["span"]
-        return line or {"span": ""}
+        return line
 
     def _cut(self, text: str, line: Line, name: str) -> str:
         limit = self._config.payload_limit
@@ -267,7 +290,8 @@ class McpLog:
         line[f"{name}_characters"] = len(text)
         return text[:limit]
 
-    def _look_for_stderr(self, server: str, record: Record, fields: dict[str, Any]) -> None:
+    def _look_for_stderr(self, server: str, record: Record, shape: _Shape) -> None:
+        fields = dict(zip(shape.plan.names[shape.plan.stable :], shape.varying(record.event), strict=True))
         if fields.get("stderr"):
             self._keep_stderr(server, record, str(fields["stderr"]))
         elif fields.get("logger") == "stderr":
@@ -292,8 +316,7 @@ class McpLog:
             file = self._errors[server] = LineFile(self._folder / SERVERS / f"{server_name(server)}.stderr.log")
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.at)) + f".{int(record.at % 1 * 1000):03}Z"
         mark = "" if is_stream else f"--- {stamp} seq {record.seq} {record.event.type}\n"
-        file.add((mark + "\n".join(fresh) + "\n").encode("utf-8", "replace"))
-        self._touched.add(file)
+        file.write((mark + "\n".join(fresh) + "\n").encode("utf-8", "replace"))
 
     def close(self) -> None:
         """Write what is pending and close the files."""
@@ -313,9 +336,23 @@ def _shape_of(event: Any) -> _Shape | None:
     stable, varying = _reader(plan.names[: plan.stable]), _reader(plan.names[plan.stable :])
     if plan.plain is None:
         return _Shape(plan, stable, varying)
-    fields = [(name, Any, "") for name in ("span", "parent", *(written for _, written in plan.plain))]
+    fields: list[Any] = ["v", "seq", "at", "level", *((name, Any, "") for name in ("span", "parent", *(written for _, written in plan.plain)))]
     brief: Any = msgspec.defstruct("Brief", fields, bases=(Brief,), omit_defaults=True, gc=False)
     return _Shape(plan, stable, varying, brief, _reader([name for name, _ in plan.plain]))
+
+
+def _hidden(line: bytes, known: Callable[[str], str]) -> Line:
+    """Return a line's fields without the values that are known to be secret; names of fields and numbers are ours."""
+
+    def hide(value: Any) -> Any:
+        if isinstance(value, str):
+            return known(value)
+        if isinstance(value, dict):
+            return {name: hide(item) for name, item in value.items()}
+        return [hide(item) for item in value] if isinstance(value, list) else value
+
+    shown: Line = hide(decode(line))
+    return shown
 
 
 def _overlap(earlier: list[str], lines: list[str]) -> int:
