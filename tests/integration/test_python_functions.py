@@ -53,21 +53,32 @@ def test_functions_of_an_old_file_are_called(massgen_project: Callable[..., Any]
     assert returned(project) == ["Bern: 42 CHF"]
 
 
-def test_functions_run_in_a_sandbox(massgen_project: Callable[..., Any]) -> None:
-    """Their file is not there, and need not be: its text goes in."""
-    pytest.importorskip("massgen_exec_local")
+def in_a_sandbox(massgen_project: Callable[..., Any], executor: str) -> None:
     one = {"path": "tools/prices.py", "function": "price_of", "name": "ticket"}
     document = {
         "version": 1,
         "agents": [{"name": "ada", "backend": {"type": "scripted", "steps": STEPS}}],
         "strategy": "single",
-        "toolsets": [{"type": "python", "functions": [one], "executor": {"type": "local"}}],
+        "toolsets": [{"type": "python", "functions": [one], "executor": {"type": executor}}],
         "permissions": {"allow": ["ticket"]},
     }
     project = massgen_project({"c.yaml": document, "tools/prices.py": TOOL})
     project.run("run", "What is it?", "-c", "c.yaml", "--quiet").check()
 
     assert returned(project) == ["Bern: 42 EUR"]
+
+
+def test_functions_run_in_a_sandbox(massgen_project: Callable[..., Any]) -> None:
+    """Their file is not there, and need not be: its text goes in."""
+    pytest.importorskip("massgen_exec_local")
+    in_a_sandbox(massgen_project, "local")
+
+
+@pytest.mark.once
+@pytest.mark.usefixtures("engine")
+def test_functions_run_in_a_container(massgen_project: Callable[..., Any]) -> None:
+    """By the image's Python; their text goes in here, too."""
+    in_a_sandbox(massgen_project, "docker")
 
 
 def test_functions_of_a_stranger_are_not_loaded(massgen_project: Callable[..., Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from massgen_core.api import Question, SandboxLost
 from massgen_testkit import Leaks, PlainContext
+from massgen_tools_code import toolset
 from massgen_tools_code.events import CodeJobEnded, CodeJobStarted
 from massgen_tools_code.jobs import ENDED, Job
 from massgen_tools_code.output import Captured
@@ -66,6 +67,16 @@ async def test_what_nobody_reads_is_forgotten_by_whole_lines(tmp_path: Path) -> 
     said, _, lines = job.read().partition("in time]\n")
     assert said == "[17.8 kB before this were not read "
     assert lines == "key sesame-sesame\n" * 11
+
+
+async def test_a_job_that_does_not_read_holds_nobody_up(agent: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes more than a pipe holds is told so, long before the run gives the call up."""
+    monkeypatch.setattr(toolset, "WRITE_SECONDS", 0.2)
+    async with agent() as ann:
+        await ann.told("start_job", command="sleep 60")
+        with anyio.fail_after(30):
+            assert "only a part is in its input" in await ann.refused("write_job", job="job-1", text="x" * 10_000_000)
+            assert "was stopped" in await ann.told("stop_job", job="job-1")
 
 
 async def test_a_job_is_stopped(agent: Open, context: PlainContext, leaks: Leaks) -> None:

@@ -145,3 +145,11 @@ def closes() -> None:
 def loops() -> int:
     asyncio.run(asyncio.sleep(0))
     return 7
+
+
+def split() -> str:
+    """Fork, and come back in both processes."""
+    copy = os.fork()
+    if copy:
+        os.waitpid(copy, 0)
+    return "parent" if copy else "copy"

@@ -217,6 +217,13 @@ async def test_what_goes_wrong_costs_one_call(context: PlainContext) -> None:
             assert (await call(toolset, "add", first=1)).text == "2"
 
 
+async def test_a_copy_of_the_process_answers_nothing(context: PlainContext) -> None:
+    """A function that forks and comes back twice has one result, and the next call its own."""
+    async with opened(context, "split", "add") as toolset:
+        assert (await call(toolset, "split")).text == "parent"
+        assert (await call(toolset, "add", first=1)).text == "2"
+
+
 async def test_a_function_may_do_as_it_likes_with_event_loops(context: PlainContext) -> None:
     """The next one, which may be of another author, has one of its own again."""
     async with opened(context, "closes", "loops", "later") as toolset:

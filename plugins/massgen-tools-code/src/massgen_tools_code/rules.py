@@ -35,7 +35,7 @@ class Rules:
     """Judges commands by the patterns of a section.
 
     A shell line is taken apart at its operators: a pattern of `deny` or `ask` holds where it matches the line or a part of it, and those of `allow`
-    hold where each part is matched by one. A pattern that allows a program begins with its language; one that lets a shell write to a file has its sign.
+    hold where each part is matched by one. A pattern that allows a program begins with its language; one that lets a shell write to files has `>`.
     """
 
     permissions: CommandPermissions

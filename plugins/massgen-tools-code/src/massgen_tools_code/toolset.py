@@ -37,6 +37,7 @@ ALLOW, DENY = "allow", "deny"
 CODE_KEPT = 20_000
 FILES_KEPT = 100
 READ_SECONDS = 60.0
+WRITE_SECONDS = 10.0
 
 
 class Refused(Exception):
@@ -234,12 +235,15 @@ class CodeToolset:
         if asked.text:
             await self._permit("shell", asked.text, use)
         try:
-            if asked.text:
-                await job.process.send(asked.text.encode("utf-8", "surrogateescape"))
-            if asked.close:
-                await job.process.close_stdin()
+            with anyio.move_on_after(WRITE_SECONDS) as patience:
+                if asked.text:
+                    await job.process.send(asked.text.encode("utf-8", "surrogateescape"))
+                if asked.close:
+                    await job.process.close_stdin()
         except BrokenPipeError:
             raise Refused(f"{job.name} does not read its input any more") from None
+        if patience.cancelled_caught:
+            raise Refused(f"{job.name} did not read all of it in {WRITE_SECONDS:g} s: only a part is in its input. Read its output, or stop it")
         return _answer(use, f"Written to {job.name}{' and its input closed' if asked.close else ''}; read what it says with read_job.")
 
     async def _stop(self, asked: OfJob, use: ToolUse) -> ToolResult:
