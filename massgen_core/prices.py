@@ -48,7 +48,7 @@ class Price:
 
 
 def cost_text(usage: Usage) -> str:
-    """Say what usage cost: `$0.0123`, `at least $0.0123` where a part has no known price, `cost unknown`; empty where nothing was used."""
+    """Say what usage cost: `$0.0123`, `$0`, `at least $0.0123` where a part has no known price, `cost unknown`; empty where nothing was used."""
     if usage.cost is None:
         return "cost unknown" if usage.total else ""
-    return f"{'at least ' if usage.unpriced else ''}${usage.cost:.4f}"
+    return f"{'at least ' if usage.unpriced else ''}{f'${usage.cost:.4f}' if usage.cost else '$0'}"

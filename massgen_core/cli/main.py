@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
+    gc.set_threshold(100_000)  # what is imported is no garbage; to look through it every 700 objects takes a fifteenth of a short run
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _main(arguments)
@@ -75,12 +77,14 @@ def _main(arguments: list[str]) -> int:
         parser.print_help()
         return 0 if {"-h", "--help"} & set(rest) else 2
     if name is not None and command is None and not any(title.startswith(f"{name}.") for title in names):
-        return _unknown(name, plugins)
+        return _unknown(name, plugins, names)
     if command is not None and chosen is not None:
         command.configure(chosen)
         if name is not None and name not in BUILT_IN:
             _add_run_options(name, chosen, plugins)
-    parsed = parser.parse_args(arguments)
+    parsed, stray = parser.parse_known_args(arguments)
+    if stray:
+        (chosen or parser).error(_misplaced(stray[0], chosen or parser))
     return _run(command, parsed, plugins)
 
 
@@ -178,12 +182,50 @@ def _command(name: str, plugins: Plugins) -> Any:
     return guarded(lambda: plugins.factory("command", name))()
 
 
-def _unknown(name: str, plugins: Plugins) -> int:
+def _unknown(name: str, plugins: Plugins, names: Collection[str]) -> int:
     from massgen_core.cli.app import guarded  # noqa: PLC0415
+    from massgen_core.errors import PluginMissing, UsageProblem  # noqa: PLC0415
 
-    # Asking for what is not there gives the message that says what is, and what to install.
-    guarded(lambda: plugins.get("command", name))
+    def refuse() -> None:
+        try:
+            for barred in [entry.name for entry in plugins.forbidden if entry.kind == "command" and entry.name.startswith(f"{name}.")][:1] or [name]:
+                plugins.get("command", barred)  # one that is blocked, claimed twice or made for another kernel says so
+        except PluginMissing:
+            raise UsageProblem(_no_command(clean_line(name), names)) from None
+
+    guarded(refuse)
     return 2
+
+
+def _no_command(name: str, names: Collection[str]) -> str:
+    from massgen_core.plugins.known import DISTRIBUTIONS  # noqa: PLC0415
+
+    known = {title.removeprefix("command."): distribution for title, distribution in DISTRIBUTIONS.items() if title.startswith("command.")}
+    spoken, group = name.replace(".", " "), name.partition(".")[0]
+    for title, distribution in known.items():
+        if title == name or title.startswith(f"{name}."):
+            return f"`massgen {spoken}` comes with a plugin that is not installed; install it with: pip install {distribution}"
+    if " " in name:
+        return f'there is no command {name!r}; to ask a question, write: massgen run "QUESTION"'
+    everything = {*names, *known, *(title.partition(".")[0] for title in (*names, *known))}
+    if near := _nearest(name, everything):
+        return f"there is no command {spoken!r}; did you mean: massgen {near.replace('.', ' ')}"
+    is_group = any(title.startswith(f"{group}.") for title in names)
+    return f"there is no command {spoken!r}; `massgen {f'{group} ' if is_group else ''}--help` lists what there is"
+
+
+def _misplaced(word: str, parser: argparse.ArgumentParser) -> str:
+    """Return what is wrong with an argument that nobody takes."""
+    if not word.startswith("-"):
+        return f"{word!r} is one argument too many; a text of several words goes in quotes"
+    near = _nearest(word.partition("=")[0], parser._option_string_actions)
+    return f"there is no option {word}; {f'did you mean {near}?' if near else f'`{parser.prog} --help` lists what there is'}"
+
+
+def _nearest(word: str, words: Collection[str]) -> str:
+    import difflib  # noqa: PLC0415 - for mistakes only
+
+    return next(iter(difflib.get_close_matches(word, sorted(words), n=1)), "")
 
 
 def _run(command: Any, parsed: argparse.Namespace, plugins: Plugins) -> int:

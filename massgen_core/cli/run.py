@@ -90,9 +90,11 @@ def finish(result: Finished, app: ConsoleApp, *, is_json: bool, is_quiet: bool =
     if result.files is not None and not is_json and not is_quiet:
         app.err(f"massgen: the files of {outcome.winner} are in {result.files}")
     if outcome.status != "answered":
-        app.err(f"massgen: {outcome.reason or outcome.status}")
+        told = outcome.reason or outcome.status
+        app.err(f"massgen: {told}")
         for agent, reason in outcome.reasons.items():
-            app.err(f"  {agent}: {reason}")
+            if reason not in told:
+                app.err(f"  {agent}: {reason}")
         app.err(f"  everything that was said is in {result.folder}")
     return EXIT_CODES[outcome.status]
 
@@ -187,7 +189,8 @@ def _question(arguments: argparse.Namespace) -> str:
         try:
             text = arguments.file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageProblem(f"the question cannot be read from {arguments.file}: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise UsageProblem(f"the question cannot be read from {arguments.file}: {reason}") from error
     elif arguments.question in (None, "-"):
         if sys.stdin is None or (arguments.question is None and sys.stdin.isatty()):
             raise UsageProblem('there is no question; write: massgen run "QUESTION"')
@@ -195,7 +198,7 @@ def _question(arguments: argparse.Namespace) -> str:
     else:
         text = arguments.question
     if not text.strip():
-        raise UsageProblem("the question is empty")
+        raise UsageProblem("the question is empty; give it as an argument in quotes, in a file with --file, or on standard input")
     return str(text).strip()
 
 

@@ -209,6 +209,26 @@ def test_replay_shows_what_happened_without_calling_anything(place: dict[str, st
     assert "turn 1  purpose answer" in every.stdout
 
 
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        (["rnu", "x"], "did you mean: massgen run"),
+        (["Why is the sky blue?"], 'massgen run "QUESTION"'),
+        (["frobnicate"], "`massgen --help` lists"),
+        (["--no-plugins", "mcp", "list"], "massgen-"),
+        (["run", "why", "not"], "goes in quotes"),
+        (["run", "--confg", "x.yaml", "x"], "did you mean --config?"),
+    ],
+)
+def test_a_slip_of_the_finger_is_met_with_what_was_meant(place: dict[str, str], wrong: list[str], advice: str) -> None:
+    """An unknown command, option or argument names the nearest that there is, in a line that can be read."""
+    done = massgen(wrong, place)
+
+    assert done.returncode in (1, 2)
+    assert advice in done.stderr
+    assert len(done.stderr.splitlines()[-1]) < 200
+
+
 def test_what_does_not_exist_is_said(place: dict[str, str]) -> None:
     """Runs, commands and options that are not there are a message and exit code 2."""
     massgen(["run", "x", "--agent", "ada=scripted", "--quiet"], place)

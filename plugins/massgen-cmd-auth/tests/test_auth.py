@@ -236,7 +236,7 @@ def test_what_is_not_there_cannot_be_deleted(massgen: Any) -> None:
     """The message names the store, and those that could not be asked."""
     with pytest.raises(MassGenError, match="store 'safe' holds no A_KEY"):
         massgen("delete", "A_KEY", "--store", "safe")
-    with pytest.raises(MassGenError, match=r"no store that can be written holds no A_KEY\nshut: the vault is shut|holds A_KEY"):
+    with pytest.raises(MassGenError, match=r"no store that can be written holds A_KEY\nshut: the vault is shut|holds A_KEY"):
         massgen("delete", "A_KEY")
 
 

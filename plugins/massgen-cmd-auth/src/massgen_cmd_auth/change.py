@@ -24,7 +24,7 @@ class Set:
         )
         parser.add_argument("name", metavar="NAME", help="the key's name, for instance OPENAI_API_KEY; STORE:NAME names the store too")
         # Whoever gives the value here all the same must not see it repeated in a message.
-        parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+        parser.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
         parser.add_argument("--store", default="", metavar="STORE", help="where to keep it (default: the safest store that is installed)")
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
@@ -77,7 +77,7 @@ class Delete:
                     app.err(f"note: the environment of this shell holds {key}, too")
                 return 0
         wrong = "".join(f"\n{name}: {problem}" for name, problem in stores.problems.items())
-        raise MassGenError(f"{f'store {store!r}' if store else 'no store that can be written'} holds no {key}{wrong}")
+        raise MassGenError(f"{f'store {store!r} holds no' if store else 'no store that can be written holds'} {key}{wrong}")
 
     def _holders(self, key: str, stores: Stores) -> list[str]:
         names = [name for name in stores.names[1:] if stores.where(name, key)[0]]

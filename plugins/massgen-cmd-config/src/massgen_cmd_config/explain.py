@@ -87,8 +87,8 @@ def _unknown(path: str, pattern: str, plugins: Plugins, top: Sequence[Row]) -> U
     near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.5)
     last = pattern.rpartition(".")[2]
     near += [one for one in known if one.rpartition(".")[2] == last and one not in near]
-    meant = f"; did you mean {' or '.join(near[:3])}?" if near else ""
-    return UsageProblem(f"there is no key {path!r}{meant} Every key is listed by: massgen config explain")
+    meant = f"; did you mean {' or '.join(near[:3])}?" if near else ";"
+    return UsageProblem(f"there is no key {path!r}{meant} every key is listed by: massgen config explain")
 
 
 def _starts(pattern: str, path: str) -> bool:

@@ -48,6 +48,8 @@ def dollars(amount: float | None) -> str:
     """Return US dollars; empty where they are not known."""
     if amount is None:
         return ""
+    if not amount:
+        return "$0"
     return f"${amount:.4f}" if amount < 1 else f"${amount:,.2f}"
 
 
