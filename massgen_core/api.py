@@ -1,438 +1,112 @@
 """The one module that plugin authors import.
 
 `API_VERSION` is (major, minor): the major is in the entry-point group's name, a minor adds hooks and fields and breaks nothing.
+
+A name is imported when it is first asked for: a hook module needs a handful, and importing all of them would cost more than all else that it does.
 """
 
 from __future__ import annotations
 
-from massgen_core.addresses import address_refusal
-from massgen_core.beneath import open_beneath
-from massgen_core.catalogues import Catalogue, ModelInfo, RemoteCatalogue, base_name, listed_model, listed_price
-from massgen_core.checks import Check, Checkable
-from massgen_core.chunks import Chunk, ItemChunk, LimitsChunk, ReasoningChunk, StopChunk, TextChunk, ToolCallChunk, UsageChunk
-from massgen_core.contracts import (
-    App,
-    Backend,
-    Classifier,
-    Command,
-    Context,
-    CredentialStore,
-    Display,
-    Folders,
-    GrantedPath,
-    Middleware,
-    ModelCall,
-    Question,
-    Sink,
-    Toolset,
-    ToolUse,
-    Workspace,
-    WritableStore,
-)
-from massgen_core.coordination import (
-    Ask,
-    Decision,
-    Declare,
-    Finish,
-    Inject,
-    Interrupt,
-    Outcome,
-    Release,
-    Reply,
-    Strategy,
-    Task,
-)
-from massgen_core.credentials import credential_stores, is_reference
-from massgen_core.dialects import Dialect, ToolFitter, fit, is_sound, schema_at, without_nulls
-from massgen_core.endpoints import check_address, check_headers, check_reference
-from massgen_core.errors import (
-    AuthenticationFailed,
-    BackendFault,
-    BadRequest,
-    BudgetExceeded,
-    CommandRefused,
-    ConfigProblem,
-    ConfigProblems,
-    ConfigUntrusted,
-    ConnectionLost,
-    ContextTooLong,
-    ExecutorFault,
-    ExecutorUnavailable,
-    ImageMissing,
-    JournalDamaged,
-    LimitUnsupported,
-    MassGenError,
-    ModelMissing,
-    Overloaded,
-    PluginBlocked,
-    PluginBroken,
-    PluginConflict,
-    PluginMissing,
-    PluginProblem,
-    PluginRefused,
-    RateLimited,
-    RunFailed,
-    RunStopped,
-    SandboxLost,
-    SecretMissing,
-    StoreProblem,
-    TimedOut,
-    ToolFault,
-    UsageProblem,
-)
-from massgen_core.events import (
-    AgentLeft,
-    AgentState,
-    AgentStateChanged,
-    AnswerGiven,
-    AnswerPresented,
-    AnswerRejected,
-    DecisionMade,
-    Event,
-    EventsDropped,
-    LimitReached,
-    MemoryRecalled,
-    ModelAnswered,
-    ModelFailed,
-    ModelRequested,
-    ModelRetried,
-    ModelStreamed,
-    NoticeGiven,
-    PhaseEntered,
-    PhaseLeft,
-    Record,
-    RunEnded,
-    RunResumed,
-    RunStarted,
-    RunStatus,
-    SinkFailed,
-    ToolApproved,
-    ToolCalled,
-    ToolJudged,
-    ToolReduced,
-    ToolReturned,
-    TurnEnded,
-    TurnFailed,
-    TurnInjected,
-    TurnInterrupted,
-    TurnReplied,
-    TurnResponded,
-    TurnStarted,
-    UnknownEvent,
-    VoteCast,
-    VoteRejected,
-    VotesCleared,
-    WinnerChosen,
-    WorkspaceSnapshotted,
-)
-from massgen_core.execution import ExecCommand, ExecResult, Executor, Limits, NetworkPolicy, Process
-from massgen_core.faults import FaultRules, Faults, Told, told
-from massgen_core.figures import Figures, ModelFigures
-from massgen_core.fingerprint import canonical_request, fingerprint
-from massgen_core.hookspecs import hookimpl, hookspec
-from massgen_core.links import Link, LinkReport, McpCall
-from massgen_core.media import Uploads, keep_media, kept_media, media_in, open_uploads, read_files
-from massgen_core.messages import (
-    Brief,
-    Candidate,
-    Content,
-    Effort,
-    File,
-    Image,
-    Message,
-    ModelAnswer,
-    ModelRequest,
-    ProviderItem,
-    Purpose,
-    Reasoning,
-    Role,
-    Sampling,
-    StopReason,
-    Text,
-    Tool,
-    ToolAnnotations,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
-    Usage,
-)
-from massgen_core.plain import PlainDisplay, describe
-from massgen_core.prices import Price, cost_text
-from massgen_core.rates import RateLimit, RateLimits, rate_limits, retry_after
-from massgen_core.reading import (
-    Document,
-    config_files,
-    config_rows,
-    config_schema,
-    is_trusted,
-    load_config,
-    may_start,
-    read_document,
-    render_config,
-    structure,
-    trust,
-    trust_store,
-)
-from massgen_core.safety import LEVELS, Level, Verdict, join
-from massgen_core.secrets import Redactor, Secret
-from massgen_core.specs import (
-    KINDS,
-    BackendSpec,
-    Capabilities,
-    ClassifierSpec,
-    CommandSpec,
-    CredentialStoreSpec,
-    DisplaySpec,
-    ExecutorSpec,
-    Kind,
-    MiddlewareSpec,
-    MigrationSpec,
-    PresetSpec,
-    RunnerSpec,
-    SinkSpec,
-    Spec,
-    StrategySpec,
-    ToolsetSpec,
-    TransportSpec,
-    WorkspaceSpec,
-)
-from massgen_core.syscalls import FILTER_ARCHITECTURES, SOCKET_FAMILIES, call_filter
-from massgen_core.terminal import clean, clean_line
-
-__all__ = [
-    "API_VERSION",
-    "FILTER_ARCHITECTURES",
-    "GROUP",
-    "KINDS",
-    "LEVELS",
-    "SOCKET_FAMILIES",
-    "AgentLeft",
-    "AgentState",
-    "AgentStateChanged",
-    "AnswerGiven",
-    "AnswerPresented",
-    "AnswerRejected",
-    "App",
-    "Ask",
-    "AuthenticationFailed",
-    "Backend",
-    "BackendFault",
-    "BackendSpec",
-    "BadRequest",
-    "Brief",
-    "BudgetExceeded",
-    "Candidate",
-    "Capabilities",
-    "Catalogue",
-    "Check",
-    "Checkable",
-    "Chunk",
-    "Classifier",
-    "ClassifierSpec",
-    "Command",
-    "CommandRefused",
-    "CommandSpec",
-    "ConfigProblem",
-    "ConfigProblems",
-    "ConfigUntrusted",
-    "ConnectionLost",
-    "Content",
-    "Context",
-    "ContextTooLong",
-    "CredentialStore",
-    "CredentialStoreSpec",
-    "Decision",
-    "DecisionMade",
-    "Declare",
-    "Dialect",
-    "Display",
-    "DisplaySpec",
-    "Document",
-    "Effort",
-    "Event",
-    "EventsDropped",
-    "ExecCommand",
-    "ExecResult",
-    "Executor",
-    "ExecutorFault",
-    "ExecutorSpec",
-    "ExecutorUnavailable",
-    "FaultRules",
-    "Faults",
-    "Figures",
-    "File",
-    "Finish",
-    "Folders",
-    "GrantedPath",
-    "Image",
-    "ImageMissing",
-    "Inject",
-    "Interrupt",
-    "ItemChunk",
-    "JournalDamaged",
-    "Kind",
-    "Level",
-    "LimitReached",
-    "LimitUnsupported",
-    "Limits",
-    "LimitsChunk",
-    "Link",
-    "LinkReport",
-    "MassGenError",
-    "McpCall",
-    "MemoryRecalled",
-    "Message",
-    "Middleware",
-    "MiddlewareSpec",
-    "MigrationSpec",
-    "ModelAnswer",
-    "ModelAnswered",
-    "ModelCall",
-    "ModelFailed",
-    "ModelFigures",
-    "ModelInfo",
-    "ModelMissing",
-    "ModelRequest",
-    "ModelRequested",
-    "ModelRetried",
-    "ModelStreamed",
-    "NetworkPolicy",
-    "NoticeGiven",
-    "Outcome",
-    "Overloaded",
-    "PhaseEntered",
-    "PhaseLeft",
-    "PlainDisplay",
-    "PluginBlocked",
-    "PluginBroken",
-    "PluginConflict",
-    "PluginMissing",
-    "PluginProblem",
-    "PluginRefused",
-    "PresetSpec",
-    "Price",
-    "Process",
-    "ProviderItem",
-    "Purpose",
-    "Question",
-    "RateLimit",
-    "RateLimited",
-    "RateLimits",
-    "Reasoning",
-    "ReasoningChunk",
-    "Record",
-    "Redactor",
-    "Release",
-    "RemoteCatalogue",
-    "Reply",
-    "Role",
-    "RunEnded",
-    "RunFailed",
-    "RunResumed",
-    "RunStarted",
-    "RunStatus",
-    "RunStopped",
-    "RunnerSpec",
-    "Sampling",
-    "SandboxLost",
-    "Secret",
-    "SecretMissing",
-    "Sink",
-    "SinkFailed",
-    "SinkSpec",
-    "Spec",
-    "StopChunk",
-    "StopReason",
-    "StoreProblem",
-    "Strategy",
-    "StrategySpec",
-    "Task",
-    "Text",
-    "TextChunk",
-    "TimedOut",
-    "Told",
-    "Tool",
-    "ToolAnnotations",
-    "ToolApproved",
-    "ToolCall",
-    "ToolCallChunk",
-    "ToolCalled",
-    "ToolChoice",
-    "ToolFault",
-    "ToolFitter",
-    "ToolJudged",
-    "ToolReduced",
-    "ToolResult",
-    "ToolReturned",
-    "ToolUse",
-    "Toolset",
-    "ToolsetSpec",
-    "TransportSpec",
-    "TurnEnded",
-    "TurnFailed",
-    "TurnInjected",
-    "TurnInterrupted",
-    "TurnReplied",
-    "TurnResponded",
-    "TurnStarted",
-    "UnknownEvent",
-    "Uploads",
-    "Usage",
-    "UsageChunk",
-    "UsageProblem",
-    "Verdict",
-    "VoteCast",
-    "VoteRejected",
-    "VotesCleared",
-    "WinnerChosen",
-    "Workspace",
-    "WorkspaceSnapshotted",
-    "WorkspaceSpec",
-    "WritableStore",
-    "address_refusal",
-    "base_name",
-    "call_filter",
-    "canonical_request",
-    "check_address",
-    "check_headers",
-    "check_reference",
-    "clean",
-    "clean_line",
-    "config_files",
-    "config_rows",
-    "config_schema",
-    "cost_text",
-    "credential_stores",
-    "describe",
-    "fingerprint",
-    "fit",
-    "hookimpl",
-    "hookspec",
-    "is_reference",
-    "is_sound",
-    "is_trusted",
-    "join",
-    "keep_media",
-    "kept_media",
-    "listed_model",
-    "listed_price",
-    "load_config",
-    "may_start",
-    "media_in",
-    "open_beneath",
-    "open_uploads",
-    "rate_limits",
-    "read_document",
-    "read_files",
-    "render_config",
-    "retry_after",
-    "schema_at",
-    "structure",
-    "told",
-    "trust",
-    "trust_store",
-    "without_nulls",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 API_VERSION = (1, 0)
 GROUP = "massgen.v1"
+
+# What this module offers, by the module of the kernel that has it: all that stands in its `__all__`, and nothing else of it.
+_PUBLIC = {
+    "addresses": "address_refusal",
+    "beneath": "open_beneath",
+    "catalogues": "Catalogue ModelInfo RemoteCatalogue base_name listed_model listed_price",
+    "checks": "Check Checkable",
+    "chunks": "Chunk ItemChunk LimitsChunk ReasoningChunk StopChunk TextChunk ToolCallChunk UsageChunk",
+    "contracts": """
+        App Backend Classifier Command Context CredentialStore Display Folders GrantedPath Middleware ModelCall Question Sink ToolUse Toolset
+        Workspace WritableStore
+    """,
+    "coordination": "Ask Decision Declare Finish Inject Interrupt Outcome Release Reply Strategy Task",
+    "credentials": "credential_stores is_reference",
+    "dialects": "Dialect ToolFitter fit is_sound schema_at without_nulls",
+    "endpoints": "check_address check_headers check_reference",
+    "errors": """
+        AuthenticationFailed BackendFault BadRequest BudgetExceeded CommandRefused ConfigProblem ConfigProblems ConfigUntrusted ConnectionLost
+        ContextTooLong ExecutorFault ExecutorUnavailable ImageMissing JournalDamaged LimitUnsupported MassGenError ModelMissing Overloaded
+        PluginBlocked PluginBroken PluginConflict PluginMissing PluginProblem PluginRefused RateLimited RunFailed RunStopped SandboxLost
+        SecretMissing StoreProblem TimedOut ToolFault UsageProblem
+    """,
+    "events": """
+        AgentLeft AgentState AgentStateChanged AnswerGiven AnswerPresented AnswerRejected DecisionMade Event EventsDropped LimitReached
+        MemoryRecalled ModelAnswered ModelFailed ModelRequested ModelRetried ModelStreamed NoticeGiven PhaseEntered PhaseLeft Record RunEnded
+        RunResumed RunStarted RunStatus SinkFailed ToolApproved ToolCalled ToolJudged ToolReduced ToolReturned TurnEnded TurnFailed TurnInjected
+        TurnInterrupted TurnReplied TurnResponded TurnStarted UnknownEvent VoteCast VoteRejected VotesCleared WinnerChosen WorkspaceSnapshotted
+    """,
+    "execution": "ExecCommand ExecResult Executor Limits NetworkPolicy Process",
+    "faults": "FaultRules Faults Told told",
+    "figures": "Figures ModelFigures",
+    "fingerprint": "canonical_request fingerprint",
+    "hookspecs": "hookimpl hookspec",
+    "links": "Link LinkReport McpCall",
+    "media": "Uploads keep_media kept_media media_in open_uploads read_files",
+    "messages": """
+        Brief Candidate Content Effort File Image Message ModelAnswer ModelRequest ProviderItem Purpose Reasoning Role Sampling StopReason Text
+        Tool ToolAnnotations ToolCall ToolChoice ToolResult Usage
+    """,
+    "plain": "PlainDisplay describe",
+    "prices": "Price cost_text",
+    "rates": "RateLimit RateLimits rate_limits retry_after",
+    "reading": """
+        Document config_files config_rows config_schema is_trusted load_config may_start read_document render_config structure trust trust_store
+    """,
+    "safety": "LEVELS Level Verdict join",
+    "secrets": "Redactor Secret",
+    "specs": """
+        BackendSpec Capabilities ClassifierSpec CommandSpec CredentialStoreSpec DisplaySpec ExecutorSpec KINDS Kind MiddlewareSpec MigrationSpec
+        PresetSpec RunnerSpec SinkSpec Spec StrategySpec ToolsetSpec TransportSpec WorkspaceSpec
+    """,
+    "syscalls": "FILTER_ARCHITECTURES SOCKET_FAMILIES call_filter",
+    "terminal": "clean clean_line",
+}
+
+if TYPE_CHECKING:  # the same for type checkers and editors
+    from massgen_core.addresses import *
+    from massgen_core.beneath import *
+    from massgen_core.catalogues import *
+    from massgen_core.checks import *
+    from massgen_core.chunks import *
+    from massgen_core.contracts import *
+    from massgen_core.coordination import *
+    from massgen_core.credentials import *
+    from massgen_core.dialects import *
+    from massgen_core.endpoints import *
+    from massgen_core.errors import *
+    from massgen_core.events import *
+    from massgen_core.execution import *
+    from massgen_core.faults import *
+    from massgen_core.figures import *
+    from massgen_core.fingerprint import *
+    from massgen_core.hookspecs import *
+    from massgen_core.links import *
+    from massgen_core.media import *
+    from massgen_core.messages import *
+    from massgen_core.plain import *
+    from massgen_core.prices import *
+    from massgen_core.rates import *
+    from massgen_core.reading import *
+    from massgen_core.safety import *
+    from massgen_core.secrets import *
+    from massgen_core.specs import *
+    from massgen_core.syscalls import *
+    from massgen_core.terminal import *
+else:
+    _HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+    __all__ = ["API_VERSION", "GROUP"]
+    __all__ += list(_HOMES)
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"massgen_core.{_HOMES[name]}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return __all__

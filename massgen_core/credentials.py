@@ -17,7 +17,7 @@ from massgen_core.specs import CredentialStoreSpec
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["ENVIRONMENT", "Credentials", "credential_stores", "is_reference"]
+__all__ = ["credential_stores", "is_reference"]
 
 ENVIRONMENT = "env"
 # What is written like a variable is no key by accident: keys have lower-case letters, or are shorter on letters.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from massgen_core import __version__
@@ -26,7 +25,7 @@ def missing(kind: str, name: str, installed: Sequence[str]) -> PluginMissing:
 def unknown(kind: str, name: str, kinds: Collection[str]) -> PluginMissing:
     """Return the error of a kind that neither the kernel nor an installed plugin has."""
     kind = clean_line(kind)
-    near = difflib.get_close_matches(kind, kinds, n=1)
+    near = _near(kind, kinds)
     question = f"; did you mean {near[0]!r}?" if near else ""
     return PluginMissing(f"there is no kind of plugin {kind!r} (kinds: {', '.join(sorted(kinds))}){question}", kind=kind, name=name)
 
@@ -66,6 +65,12 @@ def foreign(entries: Iterable[Entry]) -> PluginRefused:
     return PluginRefused(message, kind=entry.kind, name=entry.name, distributions=(entry.label,))
 
 
+def _near(word: str, words: Iterable[str]) -> list[str]:
+    import difflib  # noqa: PLC0415 - for mistakes only
+
+    return difflib.get_close_matches(word, words, n=1)
+
+
 def _major(entry: Entry) -> int:
     return int(entry.group.rpartition(".v")[2])
 
@@ -74,7 +79,7 @@ def _remedy(kind: str, name: str, installed: Sequence[str]) -> str:
     if distribution := DISTRIBUTIONS.get(f"{kind}.{name}"):
         return f"install it with: pip install {distribution}"
     known = [title.partition(".")[2] for title in DISTRIBUTIONS if title.startswith(f"{kind}.")]
-    near = difflib.get_close_matches(name, [*installed, *known], n=1)
+    near = _near(name, [*installed, *known])
     if near and near[0] in installed:
         return f"did you mean {near[0]!r}?"
     if near:

@@ -12,24 +12,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import attrs
 import pluggy
 
-import massgen_core.events
 from massgen_core import __version__, hookspecs
 from massgen_core.errors import PluginBroken, PluginRefused
-from massgen_core.events import Event
 from massgen_core.plugins import rules
 from massgen_core.plugins.index import Entry
 from massgen_core.specs import KINDS, Kind, Spec
 
+if TYPE_CHECKING:
+    from massgen_core.events import Event
+
 __all__ = ["Loader", "Provided"]
 
 Namespace: TypeAlias = ModuleType | type
-
-_KERNEL_EVENTS = frozenset(value.type for value in vars(massgen_core.events).values() if isinstance(value, type) and issubclass(value, Event))
 
 
 @attrs.frozen(kw_only=True)
@@ -205,7 +204,7 @@ class _Asked:
         """Return the module's events."""
         events: dict[str, type[Event]] = {}
         for event in self._items(rules.EVENTS, "Event classes"):
-            if fault := rules.event_fault(event, _KERNEL_EVENTS, {**present, **events}):
+            if fault := rules.event_fault(event, {**present, **events}):
                 self._reject(rules.EVENTS, fault, "Event classes")
             events[event.type] = event
         return events

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
-from massgen_core.events import Event
 from massgen_core.plugins.index import RESERVED, parse
 from massgen_core.specs import Kind, Spec
 from massgen_core.terminal import clean_line
+
+if TYPE_CHECKING:
+    from massgen_core.events import Event
 
 __all__ = ["EVENTS", "KINDS", "MODULE", "REFERENCE", "SPECS", "event_fault", "kind_fault", "raised", "show", "spec_fault"]
 
@@ -68,12 +71,14 @@ def kind_fault(kind: object, present: Mapping[str, Kind]) -> str:
     return ""
 
 
-def event_fault(event: object, kernel: Collection[str], present: Mapping[str, type[Event]]) -> str:
+def event_fault(event: object, present: Mapping[str, type[Event]]) -> str:
     """Judge one event class that a plugin adds."""
-    if not (isinstance(event, type) and issubclass(event, Event)):
+    from massgen_core import events  # noqa: PLC0415 - few plugins have events of their own
+
+    if not (isinstance(event, type) and issubclass(event, events.Event)):
         return f"holds {show(event)}, which is no subclass of Event"
     if not isinstance(event.type, str) or parse(event.type) is None:
         return f"holds {event.__name__} with the type {show(event.type)}; a type is written noun.verbed"
-    if event.type in kernel or present.get(event.type, event) is not event:
+    if any(event.type == getattr(own, "type", None) for own in vars(events).values()) or present.get(event.type, event) is not event:
         return f"holds {event.__name__} with the type {event.type!r}, which is taken"
     return ""

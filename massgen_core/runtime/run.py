@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -211,7 +211,7 @@ def make_folder(runs: Path) -> Path:
     try:
         runs.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in range(100):
-            folder = runs / f"{stamp}-{''.join(secrets.choice(letters) for _ in range(4))}"
+            folder = runs / f"{stamp}-{''.join(random.choices(letters, k=4))}"  # noqa: S311 - names must differ, not be secret
             try:
                 folder.mkdir(mode=0o700)
             except FileExistsError:
