@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ async def test_a_missing_image_is_told_and_not_fetched(engine: Engine, tmp_path:
 
 async def test_limits_that_make_no_sense_are_refused(engine: Engine, tmp_path: Path) -> None:
     """Nothing, less than nothing, and less than an agent needs; in options when the sandbox is opened, in commands when they are started."""
-    for limits in ({"processes": 0}, {"cpus": -1.0}, {"memory": 1000}):
+    for limits in ({"processes": 0}, {"cpus": -1.0}, {"memory": 1000}, {"cpus": 0.001}, {"disk": 10**30}):
         with pytest.raises(LimitUnsupported, match=next(iter(limits))):
             async with sandbox(tmp_path, limits=limits):
                 pass
@@ -114,8 +115,14 @@ async def test_limits_that_make_no_sense_are_refused(engine: Engine, tmp_path: P
             await python(executor, "", network=NetworkPolicy(mode="full"))
         with pytest.raises(LimitUnsupported, match="root"):
             await python(executor, "", user="0")
-        with pytest.raises(LimitUnsupported, match="no number"):
-            await python(executor, "", user="daemon")
+        for number in (math.nan, math.inf):
+            with pytest.raises(LimitUnsupported, match="seconds"):
+                await python(executor, "", limits=Limits(seconds=number))
+        for user in ("daemon", "4294967296", "\u00b2", "1:x", ":1"):
+            with pytest.raises(LimitUnsupported, match="no number"):
+                await python(executor, "", user=user)
+        with pytest.raises(ValueError, match="encode"):
+            await python(executor, "", folder="\ud800")
 
 
 @pytest.mark.parametrize("hosts", [("example.org",), ("http://example.org:80",), ("*:443",), ("a b:80",), ("example.org:70000",)])

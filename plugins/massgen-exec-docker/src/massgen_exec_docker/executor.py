@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -38,10 +39,12 @@ from massgen_exec_docker.process import Running
 from massgen_exec_docker.profile import DEFAULTS, HOME, OF_A_CONTAINER, PORT, Profile, opened
 from massgen_exec_docker.session import Session, open_session
 
-__all__ = ["DockerExecutor", "refuse"]
+__all__ = ["DockerExecutor", "refuse", "user_numbers"]
 
 SPARES = 2
-LEAST_MEMORY = 32 << 20  # with less, not even the agent begins
+LEAST = {"cpus": 0.01, "memory": 32 << 20}  # the kernel gives out no smaller part, and with less memory not even the agent begins
+LAST_USER = (1 << 31) - 1
+MOST = 1 << 60  # the kernel's own numbers end some way beyond it
 OF_A_PROCESS = {"descriptors": "NOFILE", "file_size": "FSIZE"}
 
 
@@ -56,14 +59,21 @@ def refuse(limits: Limits, enforced: frozenset[str]) -> None:
         LimitUnsupported: One of them cannot be enforced, or makes no sense.
     """
     for name, value in _asked(limits).items():
-        if value < 0 or (value == 0 and name != "output") or (name == "memory" and value < LEAST_MEMORY):
-            least = f"; the least is {LEAST_MEMORY} bytes" if name == "memory" else "; leave it out for the default"
-            raise LimitUnsupported(f"executor docker: a limit of {value} {name} makes no sense{least}")
+        if not 0 <= value < MOST or (value == 0 and name != "output") or value < LEAST.get(name, 0):
+            least = f"the least is {LEAST[name]}" if name in LEAST else "leave it out for the default"
+            raise LimitUnsupported(f"executor docker: a limit of {value} {name} makes no sense; {least}")
         if name not in enforced:
             raise LimitUnsupported(
                 f"executor docker: the engine does not enforce the limit {name}; it enforces: {', '.join(sorted(enforced))}. "
                 "Leave the limit out, or use an engine with root's rights"
             )
+
+
+def user_numbers(text: str) -> tuple[int, int] | None:
+    """Return the numbers of UID or UID:GID; None where it is neither."""
+    user, _, group = text.partition(":")
+    numbers = [int(each) for each in (user, group or user) if re.fullmatch("[0-9]{1,10}", each) and int(each) <= LAST_USER]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
 @attrs.define(kw_only=True)
@@ -158,8 +168,10 @@ class DockerExecutor:
     def _limits(self, command: ExecCommand) -> Limits:
         if not command.argv or not command.argv[0]:
             raise ValueError("a command needs a program")
-        if any("\0" in text for text in (*command.argv, *command.env, *command.env.values(), command.folder)):
+        texts = (*command.argv, *command.env, *command.env.values(), command.folder)
+        if any("\0" in text for text in texts):
             raise ValueError("neither arguments, variables nor folders can hold a zero byte")
+        "".join(texts).encode("utf-8", "surrogateescape")  # a ValueError, too, where no process could be given it
         refuse(command.limits, self.enforced)
         return attrs.evolve(DEFAULTS, **_asked(self.config.limits) | _asked(command.limits))
 
@@ -173,12 +185,12 @@ class DockerExecutor:
     def _user(self, command: ExecCommand) -> str:
         if not command.user:
             return self.user
-        user, _, group = command.user.partition(":")
-        if not user.isdigit() or not (group.isdigit() or not group):
-            raise LimitUnsupported(f"executor docker: the user {clean_line(command.user)!r} is no number; images know different names")
-        if int(user) == 0 and self.user.partition(":")[0] != "0":
+        numbers = user_numbers(command.user)
+        if numbers is None:
+            raise LimitUnsupported(f"executor docker: the user {clean_line(command.user)!r} is no number of a user; images know different names")
+        if numbers[0] == 0 and self.user.partition(":")[0] != "0":
             raise LimitUnsupported("executor docker: commands do not run as the user root; the option user: '0' lets them")
-        return f"{int(user)}:{int(group or user)}"
+        return f"{numbers[0]}:{numbers[1]}"
 
     # Where it runs
 

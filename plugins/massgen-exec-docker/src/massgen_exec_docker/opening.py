@@ -15,7 +15,7 @@ from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.egress import Rules
 from massgen_exec_docker.endpoint import find
 from massgen_exec_docker.engine import Engine, connected
-from massgen_exec_docker.executor import DockerExecutor, refuse
+from massgen_exec_docker.executor import DockerExecutor, refuse, user_numbers
 from massgen_exec_docker.fallback import checked, fallen_back
 from massgen_exec_docker.files import Files, Share, give, granted, shares, workspace_of
 from massgen_exec_docker.network import run_network
@@ -37,10 +37,10 @@ def _user_of(config: DockerConfig, workspace: str) -> tuple[int, int]:
         MassGenError: The option is no number.
     """
     if config.user:
-        user, _, group = config.user.partition(":")
-        if not user.isdigit() or not (group.isdigit() or not group):
+        numbers = user_numbers(config.user)
+        if numbers is None:
             raise MassGenError(f"executor docker: option user: {clean_line(config.user)!r} is neither UID nor UID:GID")
-        return int(user), int(group or user)
+        return numbers
     if not workspace:
         return UNPRIVILEGED, UNPRIVILEGED
     state = os.stat(workspace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -38,6 +39,7 @@ __all__ = ["LocalExecutor", "open_local"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UNPRIVILEGED = 1000
+NUMBER, LAST_USER = re.compile("[0-9]{1,10}"), (1 << 31) - 1
 OURS_APART = 2  # bubblewrap outside, and the supervisor inside
 
 
@@ -116,8 +118,10 @@ class LocalExecutor:
     def _plan(self, command: ExecCommand) -> Plan:
         if not command.argv or not command.argv[0]:
             raise ValueError("a command needs a program")
-        if any("\0" in text for text in (*command.argv, *command.env, *command.env.values(), command.folder)):
+        texts = (*command.argv, *command.env, *command.env.values(), command.folder)
+        if any("\0" in text for text in texts):
             raise ValueError("neither arguments, variables nor folders can hold a zero byte")
+        "".join(texts).encode("utf-8", "surrogateescape")  # a ValueError, too, where no process could be given it
         self.patterns.check(command.argv)
         refuse(command.limits, self.enforced, self.wall)
         made = plan(command.limits, self.config.limits, in_groups=frozenset(self.groups.folders), own_users=_own_users())
@@ -134,10 +138,10 @@ class LocalExecutor:
         return mode == "full" or self.wall == "none"
 
     def _user(self, command: ExecCommand) -> tuple[int, int]:
-        user, _, group = command.user.partition(":")
-        if not user:
+        if not command.user:
             return (os.getuid() or UNPRIVILEGED), (os.getgid() or UNPRIVILEGED)
-        if self.wall != "bubblewrap" or not user.isdigit() or not (group.isdigit() or not group):
+        user, _, group = command.user.partition(":")
+        if self.wall != "bubblewrap" or not all(NUMBER.fullmatch(each) and int(each) <= LAST_USER for each in (user, group or user)):
             raise LimitUnsupported(f"executor local: commands cannot run as the user {command.user!r}; with bubblewrap they can as a number")
         return int(user), int(group or user)
 

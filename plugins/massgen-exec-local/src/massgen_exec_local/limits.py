@@ -11,6 +11,7 @@ from massgen_core.api import Limits, LimitUnsupported
 __all__ = ["DEFAULTS", "Plan", "plan", "refuse"]
 
 MEGABYTE = 1 << 20
+MOST = 1 << 60  # the kernel's own numbers end some way beyond it
 DEFAULTS = Limits(
     seconds=300.0,
     memory=4096 * MEGABYTE,
@@ -51,7 +52,7 @@ def refuse(limits: Limits, enforced: frozenset[str], wall: str) -> None:
         LimitUnsupported: One of them cannot be enforced, or makes no sense.
     """
     for name, value in _asked(limits).items():
-        if value < 0 or (value == 0 and name != "output"):
+        if not 0 <= value < MOST or (value == 0 and name != "output"):
             raise LimitUnsupported(f"executor local: a limit of {value} {name} makes no sense; leave it out for the default")
         if name not in enforced:
             raise LimitUnsupported(
