@@ -36,6 +36,10 @@ __all__ = [
 
 Around: TypeAlias = Literal["model", "tool", "mcp"]
 
+# Of a preset's document.
+_DEEPEST = 50
+_MOST = 100_000
+
 
 @attrs.frozen(kw_only=True)
 class Spec:
@@ -170,6 +174,28 @@ class CommandSpec(Spec):
     takes_run_options: bool = False
 
 
+def _plain(instance: object, attribute: object, value: object) -> None:
+    """Refuse what no file could hold; whoever shows or loads a preset relies on it."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"a preset's document is a mapping, not {type(value).__name__}")
+    inside, seen = [(value, 0)], 0
+    while inside:
+        data, depth = inside.pop()
+        seen += 1
+        if depth > _DEEPEST or seen > _MOST:
+            raise ValueError(f"a preset's document is at most {_DEEPEST} levels deep, has at most {_MOST} values, and does not hold itself")
+        if isinstance(data, Mapping):
+            if not all(isinstance(key, str) for key in data):
+                raise TypeError("the keys of a preset's document are texts")
+            inside += [(item, depth + 1) for item in data.values()]
+        elif isinstance(data, list | tuple):
+            inside += [(item, depth + 1) for item in data]
+        elif isinstance(data, str):
+            data.encode()
+        elif not isinstance(data, int | float | bool | None):
+            raise TypeError(f"a preset's document is plain data; {type(data).__name__} is none")
+
+
 @attrs.frozen(kw_only=True)
 class PresetSpec(Spec):
     """A start configuration. The preset named `default` is used when nothing is configured.
@@ -180,7 +206,7 @@ class PresetSpec(Spec):
     """
 
     factory: str = ""
-    document: Mapping[str, Any] = attrs.field(factory=dict)
+    document: Mapping[str, Any] = attrs.field(factory=dict, validator=_plain)
 
 
 @attrs.frozen(kw_only=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,3 +93,56 @@ def test_a_plugin_that_is_missing_is_named_with_its_distribution(monkeypatch: py
     lacks = {need.name: need.missing for need in found if need.missing}
 
     assert set(lacks) == {"backend.nobody", "toolset.code"}
+
+
+FOREIGN = {
+    "listed": "[1, 2]",
+    "dated": '{"version": 1, "agents": [{"backend": "scripted", "system": date(2020, 1, 1)}]}',
+    "looped": "LOOP",
+    "half": '{"version": 1, "agents": [{"backend": "scripted", "system": "\\ud800"}]}',
+    "untyped": '{"version": 1, "agents": [{"backend": {"type": 3}}]}',
+    "numbered": '{"version": 1, "agents": [{"backend": "scripted"}], "toolsets": [{"type": "code", "executor": 4}]}',
+    "worded": '{"version": 1, "agents": "everybody"}',
+}
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """An installed distribution whose presets are of all kinds of wrong; return the folder that it is in."""
+    site = tmp_path / "site"
+    (site / "foreign").mkdir(parents=True)
+    (site / "foreign-1.0.dist-info").mkdir()
+    (site / "foreign-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1.0\nSummary: Presets.\n")
+    points = "".join(f"preset.{name} = foreign.{name}\n" for name in FOREIGN)
+    (site / "foreign-1.0.dist-info" / "entry_points.txt").write_text(f"[massgen.v1]\n{points}")
+    for name, text in FOREIGN.items():
+        (site / "foreign" / f"{name}.py").write_text(
+            "from datetime import date\nfrom massgen_core.api import PresetSpec, hookimpl\nLOOP = {'version': 1}\nLOOP['agents'] = [LOOP]\n\n\n"
+            f"@hookimpl\ndef massgen_presets():\n    return [PresetSpec(name='{name}', summary='A preset.', document={text})]\n"
+        )
+    return site
+
+
+def test_a_malformed_preset_of_a_stranger_is_told_as_such(foreign: Path, tmp_path: Path) -> None:
+    """Wherever it is met, with its distribution and without a traceback; the others are listed."""
+    script = tmp_path / "all.py"
+    script.write_text(
+        "import json, sys\nfrom massgen_core.cli.main import main\n"
+        f"names = {list(FOREIGN)}\n"
+        "codes = {'list': main(['config', 'presets'])}\n"
+        "for name in names:\n"
+        "    codes[name] = [main(['config', 'presets', name]), main(['run', '--dry-run', '--preset', name, 'Q']),\n"
+        "                   main(['config', 'new', '--preset', name, '--yes', f'{name}.yaml'])]\n"
+        "open('codes.json', 'w').write(json.dumps(codes))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(foreign), "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    codes = json.loads((tmp_path / "codes.json").read_text())
+
+    assert "Traceback" not in done.stdout + done.stderr
+    assert codes["list"] == 0
+    assert "quick-local: " in done.stdout
+    for name in ("listed", "dated", "looped", "half"):
+        assert f"{name}: cannot be used: preset.{name} of foreign 1.0 is broken" in done.stdout
+    assert "untyped: cannot be used: something else stands where a name of kind backend is expected" in done.stdout
+    assert all(code for name in FOREIGN for code in codes[name][1:])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from massgen_core.api import App, BackendSpec, Context, MassGenError, PluginProblem, config_rows
+from massgen_core.api import App, BackendSpec, ConfigProblem, Context, MassGenError, PluginProblem, config_rows
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
@@ -86,14 +86,16 @@ def _uses(document: Mapping[str, Any], plugins: Plugins) -> Iterator[tuple[str, 
 
 
 def _use(kind: str, section: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    name, options = (section, {}) if isinstance(section, str) else (section.get("type", ""), section)
-    yield kind, name, options
+    options = section if isinstance(section, Mapping) else {"type": section}
+    if not isinstance(options.get("type"), str):
+        raise ConfigProblem(f"something else stands where a name of kind {kind} is expected, or a mapping with `type`")
+    yield kind, options["type"], options
     if options.get("executor"):
         yield from _use("executor", options["executor"])
-    for server in (options.get("servers") or {}).values() if kind == "toolset" else ():
-        yield "transport", server.get("type") or ("stdio" if "command" in server else "http"), server
-        if server.get("executor"):
-            yield from _use("executor", server["executor"])
+    servers = options.get("servers") if kind == "toolset" else None
+    for server in servers.values() if isinstance(servers, Mapping) else ():
+        if isinstance(server, Mapping):
+            yield from _use("transport", {"type": "stdio" if "command" in server else "http", **server})
 
 
 def _at(data: Any, path: Sequence[str]) -> Iterator[Any]:

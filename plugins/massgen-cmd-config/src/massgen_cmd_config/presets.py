@@ -47,7 +47,8 @@ class Presets:
         else:
             for row in rows:
                 app.out(f"{row['name']}: {row['summary']} [{row['distribution']}]")
-                app.out(f"  needs {', '.join(need['name'] for need in row['needs'] if not need['name'].startswith(_USUAL))}")
+                if needed := [need["name"] for need in row["needs"] if not need["name"].startswith(_USUAL)]:
+                    app.out(f"  needs {', '.join(needed)}")
                 if lacks := [f"{need['name']} ({clean_line(need['missing'], 300)})" for need in row["needs"] if need["missing"]]:
                     app.out(f"  missing here: {', '.join(lacks)}")
             app.err("a run begins from one with: massgen run --preset NAME; NAME alone shows it: massgen config presets NAME")
