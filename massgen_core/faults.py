@@ -28,11 +28,21 @@ __all__ = ["FaultRules", "Faults", "Told", "told"]
 SHOWN = 600  # characters of a provider's own words
 _TOO_LONG = re.compile(
     r"context[ _-]?(?:length|window|limit|size)|maximum context|prompt is too long|too many (?:input )?tokens|max_model_len|input (?:is )?too long"
+    r"|maximum prompt length|prompt exceeds max|model token limit|range of input length|`inputs` tokens \+"
     r"|token count.{0,40}exceeds|exceeds? the (?:(?:available |model's )?context|maximum (?:input|prompt|number of tokens))",
     re.IGNORECASE,
 )
-_NO_CREDIT = re.compile(r"credit balance|billing|payment required", re.IGNORECASE)
-_NO_MONEY = re.compile(r"insufficient_(?:quota|balance)")
+# With 429 many speak of billing who only mean that one is too fast.
+_NO_CREDIT = re.compile(r"credit balance|billing|payment required|good standing|usage limits", re.IGNORECASE)
+_NO_MONEY = re.compile(
+    r"insufficient[_ ](?:quota|balance|credit|fund)|exceeded_current_quota|billing_not_active|arrearage"
+    r"|(?:all|out of) (?:available )?credits|spending (?:limit|cap)|please recharge",
+    re.IGNORECASE,
+)
+_MODEL = re.compile(r"model|deployment|no endpoints found for", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|invalid_model\b|(?:unknown|invalid|a valid) model\b|model\W+(?:\S+\W+)?(?:(?:does )?not exist|(?:is )?not found)", re.IGNORECASE
+)
 _BAD_KEY = re.compile(r"invalid_api_key|api_key_invalid")
 _AGAIN = re.compile(r"try again in (\d{1,6}(?:\.\d{1,6})?)\s?(ms|s)\b", re.IGNORECASE)
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s\Z")
@@ -62,6 +72,7 @@ _WORDS: tuple[tuple[str, int], ...] = (
     ("invalid_argument", 400),
     ("failed_precondition", 400),
     ("bad_request", 400),
+    ("unexpected_endpoint", 404),
 )
 
 
@@ -209,10 +220,11 @@ class Faults:
         return 500
 
     def _made(self, status: int, headers: Mapping[str, str], error: Told, model: str) -> BackendFault:
-        said = f"{self.where} says: {self.shown(error.message) or f'HTTP {status} without a word'}"
-        if status in self._rules.too_long or (status in (400, 413, 422, 500) and _TOO_LONG.search(f"{error.words} {error.message}")):
+        said, words = f"{self.where} says: {self.shown(error.message) or f'HTTP {status} without a word'}", f"{error.words} {error.message}"
+        if status in self._rules.too_long or (status in (400, 413, 422, 500) and _TOO_LONG.search(words)):
             return ContextTooLong(f"{said} The conversation does not fit into the context of {model!r}.", status=status)
-        if status == 402 or _NO_MONEY.search(error.words) or (status in (400, 403) and _NO_CREDIT.search(error.message)):
+        is_refused = status in (400, 403, 412, 429)
+        if status == 402 or (is_refused and _NO_MONEY.search(words)) or (status in (400, 403) and _NO_CREDIT.search(error.message)):
             return AuthenticationFailed(f"{said} The account behind {self.reference or 'this server'!r} has no credit left.", status=status)
         if status in (401, 403, 407) or _BAD_KEY.search(error.words) or (status == 400 and "api key" in error.message.lower()):
             return AuthenticationFailed(f"{said} {self._advice}", status=status)
@@ -223,14 +235,12 @@ class Faults:
             return TimedOut(said, status=status)
         if status >= 500 or status in (409, 425, 498, 499):
             return Overloaded(said, status=status)
-        if status == 404:
-            if re.search("model|deployment", f"{error.words} {error.message}", re.IGNORECASE):
-                return ModelMissing(f"{said} (model {model!r}{self._rules.lists and f'; {self._rules.lists}'})", status=status)
-            return BadRequest(f"{said} {self._rules.address}", status=status)
+        if (status == 404 and _MODEL.search(words)) or (status in (400, 422) and _NO_MODEL.search(words)):
+            return ModelMissing(f"{said} (model {model!r}{self._rules.lists and f'; {self._rules.lists}'})", status=status)
         if 300 <= status < 400:
             return BadRequest(f"{self.where} sends its callers elsewhere (HTTP {status}); write the final address as base_url", status=status)
-        hints = (hint for pattern, hint in self._rules.hints if re.search(pattern, f"{error.words} {error.message}", re.IGNORECASE))
-        return BadRequest(" ".join((said, *hints)), status=status)
+        hints = [hint for pattern, hint in self._rules.hints if re.search(pattern, words, re.IGNORECASE)]
+        return BadRequest(" ".join((said, *(hints or [self._rules.address] * (status == 404)))), status=status)
 
 
 def _names(error: BaseException | None) -> Iterator[str]:

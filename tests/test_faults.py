@@ -103,6 +103,59 @@ def test_statuses(status: int, body: Any, error: type[BackendFault]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, {"error": {"message": "Model Not Exist", "type": "invalid_request_error"}}, ModelMissing),
+        (400, {"error": {"message": "a/b is not a valid model ID", "code": 400}}, ModelMissing),
+        (400, {"error": {"message": "Unknown Model, please check the model code.", "code": "1211"}}, ModelMissing),
+        (400, {"object": "error", "message": "Invalid model: a", "type": "invalid_model", "code": "1500"}, ModelMissing),
+        (400, {"error": {"message": "Invalid model name passed in model=a. Call `/v1/models` to view available models"}}, ModelMissing),
+        (404, {"error": {"message": "No endpoints found for a/b.", "code": 404}}, ModelMissing),
+        (404, {"error": {"message": "No endpoints found that support tool use.", "code": 404}}, BadRequest),
+        (400, {"error": {"message": "This model does not support tools; the tool was not found"}}, BadRequest),
+        (
+            400,
+            {"code": "Client specified an invalid argument", "error": "This model's maximum prompt length is 8 but the request has 9."},
+            ContextTooLong,
+        ),
+        (400, {"error": {"message": "Your request exceeded model token limit: 8 (requested: 9)"}}, ContextTooLong),
+        (400, {"error": {"message": "Range of input length should be [1, 8]", "code": "invalid_parameter_error"}}, ContextTooLong),
+        (400, {"error": {"message": "Prompt exceeds max length", "code": "1261"}}, ContextTooLong),
+        (422, {"error": {"message": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8"}}, ContextTooLong),
+    ],
+)
+def test_words_of_providers(status: int, body: Any, error: type[BackendFault]) -> None:
+    """A model that is missing, and a conversation that is too long, are known by the words of the providers that have no code for them."""
+    assert type(FAULTS.of_status(status, {}, body, "m")) is error
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"code": "Arrearage", "message": "Access denied, please make sure your account is in good standing."}}),
+        (402, {"error": {"message": "Insufficient Balance", "type": "unknown_error"}}),
+        (403, {"code": "no permission", "error": "Your team has either used all available credits or reached its monthly spending limit."}),
+        (412, {"error": {"message": "Account is suspended, possibly due to reaching the monthly spending limit"}}),
+        (429, {"error": {"message": "Your account is suspended, please check your plan", "type": "exceeded_current_quota_error"}}),
+        (429, {"error": {"message": "Insufficient balance or no resource package. Please recharge.", "code": "1113"}}),
+        (429, {"error": {"message": "Your account is not active", "code": "billing_not_active"}}),
+    ],
+)
+def test_no_credit(status: int, body: Any) -> None:
+    """An account without credit is told as such under each status that providers have for it, and is not asked again."""
+    fault = FAULTS.of_status(status, {}, body, "m")
+
+    assert isinstance(fault, AuthenticationFailed)
+    assert "no credit left" in str(fault)
+    assert "env:K" in str(fault)
+
+
+def test_error_beside_the_answer() -> None:
+    """An error that says no status is known by its words for people: an address where nothing is will not be tried again."""
+    assert type(FAULTS.of_event({"error": "Unexpected endpoint or method. (POST /chat/completions)"}, "m")) is BadRequest
+
+
+@pytest.mark.parametrize(
     ("headers", "body", "seconds"),
     [
         ({"retry-after": "7"}, {}, 7.0),

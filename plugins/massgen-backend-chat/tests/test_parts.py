@@ -39,7 +39,11 @@ from massgen_core.api import (
 KEYLIKE = "sk-abcdefghijklmnop0123456789"
 
 
-@given(st.lists(st.text(min_size=1).filter(lambda text: "\n" not in text and "\r" not in text)), st.lists(st.integers(1, 9)), st.booleans())
+@given(
+    st.lists(st.text(min_size=1).filter(lambda text: text == text.strip() and not {"\n", "\r"} & set(text))),
+    st.lists(st.integers(1, 9)),
+    st.booleans(),
+)
 def test_events_survive_any_cut(texts: list[str], sizes: list[int], is_dos: bool) -> None:
     """However bytes are cut, the same events come out."""
     ending = b"\r\n" if is_dos else b"\n"
@@ -60,6 +64,15 @@ def test_events_with_names_and_lines() -> None:
     assert reader.feed(b"\xef\xbb\xbfevent: error\ndata: a\ndata:b\n\ndata: c\n\n") == [(b"error", b"a\nb"), (b"", b"c")]
     assert reader.feed(b"data: d") == []
     assert reader.end() == [(b"", b"d")]
+
+
+def test_events_without_data() -> None:
+    """An event without data, with which servers keep connections open, is none; spaces around data mean nothing."""
+    reader = sse.EventReader()
+
+    assert reader.feed(b"data:\n\ndata: \n\nevent: ping\n\n") == []
+    assert reader.feed(b"data: \n\n") == []
+    assert reader.feed(b"data: [DONE] \n\n") == [(b"", b"[DONE]")]
 
 
 def test_endless_event_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import anyio
 import anyio.abc
+import attrs
 import httpx2
 import pytest
 
@@ -19,11 +20,16 @@ from massgen_core.api import (
     BadRequest,
     Chunk,
     ConnectionLost,
+    ItemChunk,
     Message,
     ModelMissing,
     ModelRequest,
+    Overloaded,
     StopChunk,
+    Text,
     TextChunk,
+    ToolCall,
+    ToolResult,
 )
 from massgen_testkit import PlainContext, WireSuite
 from massgen_testkit.protocols.chat import WIRE_FAULTS
@@ -44,6 +50,7 @@ class TestWire(WireSuite):
     faults = WIRE_FAULTS
     options: ClassVar[Mapping[str, Any]] = {"key": "env:K"}
     address = ("base_url", "/v1")
+    harmless = (*WireSuite.harmless, "empty_data")
     separate = ("missing_index", "same_index", "duplicate_ids", "missing_ids")
 
 
@@ -131,6 +138,42 @@ async def test_missing_model(tmp_path: Path) -> None:
             await hear(backend, [])
         with pytest.raises(BadRequest, match="base_url"):
             await hear(backend, [])
+
+
+@pytest.mark.parametrize(("name", "words"), [("bare_error", "the engine died"), ("error_of_a_choice", "upstream died")])
+async def test_errors_in_other_places(tmp_path: Path, name: str, words: str) -> None:
+    """An error is found where servers put it beside `error`: as the whole event, and inside of a choice; what came before stays."""
+    heard: list[Chunk] = []
+    async with played(tmp_path, WIRE_FAULTS[name]) as (backend, _):
+        with pytest.raises(Overloaded, match=words):
+            await hear(backend, heard)
+
+    assert text(heard) == "The capital of "
+
+
+async def test_page_instead_of_an_answer(tmp_path: Path) -> None:
+    """A page where an answer should be means a wrong address: it is said, and not tried again."""
+    async with played(tmp_path, WIRE_FAULTS["page_instead"]) as (backend, _):
+        with pytest.raises(BadRequest, match=r"text/html.*base_url"):
+            await hear(backend, [])
+
+
+async def test_what_a_server_signed_returns(tmp_path: Path) -> None:
+    """What a server says beside its calls, such as signatures of thoughts, goes back with them as it came; without them some refuse it."""
+    heard: list[Chunk] = []
+    call = ToolCall(id="call-1", name="weather", arguments='{"city": "Paris"}')
+    async with played(tmp_path, WIRE_FAULTS["signed_calls"], WIRE_FAULTS["empty_answer"]) as (backend, provider):
+        await hear(backend, heard)
+        items = [chunk.item for chunk in heard if isinstance(chunk, ItemChunk)]
+        answered = Message(role="tool", content=(ToolResult(call="call-1", content=(Text(text="Rain"),)),))
+        await hear(backend, [], attrs.evolve(QUESTION, messages=(*QUESTION.messages, Message(role="assistant", content=(call, *items)), answered)))
+    sent = provider.bodies[1]["messages"][1]
+
+    assert sent["reasoning_details"] == [
+        {"type": "reasoning.text", "text": "hm", "signature": "S", "index": 0},
+        {"type": "reasoning.encrypted", "data": "E", "id": "call-1", "index": 1},
+    ]
+    assert sent["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "T"}}
 
 
 async def test_consumer_errors_are_not_disguised(tmp_path: Path) -> None:

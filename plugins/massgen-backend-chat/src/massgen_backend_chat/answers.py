@@ -21,6 +21,8 @@ _STOPS: Mapping[str, StopReason] = {
     "safety": "filtered",
     "refusal": "refused",
 }
+# The details of reasoning that come in pieces, and the field in which their text is.
+_TEXTS: Mapping[str, str] = {"reasoning.text": "text", "reasoning.summary": "summary"}
 _BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
 
 
@@ -54,10 +56,11 @@ def usage_of(raw: Mapping[str, Any], *, is_cost_told: bool = False) -> Usage:
 class _Call:
     """One tool call, from its first piece on; its index is given when its name is known."""
 
-    __slots__ = ("held", "id", "index", "name", "wire_id")
+    __slots__ = ("extra", "held", "id", "index", "name", "wire_id")
 
     def __init__(self, wire_id: str) -> None:
         self.wire_id, self.id, self.name, self.held, self.index = wire_id, "", "", "", -1
+        self.extra: Any = None
 
 
 class Answer:
@@ -70,13 +73,16 @@ class Answer:
     Attributes:
         is_begun: Something came that belongs to an answer.
         finish: The server's own word for the end; empty until it came.
+        failure: What it says of an end that is none; None where it says nothing.
     """
 
     def __init__(self, *, is_cost_told: bool = False, keeps_reasoning: bool = False) -> None:
         self.finish, self.model, self.is_begun = "", "", False
+        self.failure: Any = None
         self._is_cost_told, self._is_refused = is_cost_told, False
         self._keeps_reasoning = keeps_reasoning
         self._thoughts: list[str] = []
+        self._details: list[tuple[dict[str, Any], list[str]]] = []  # each with the pieces of its text
         self._calls: list[_Call] = []
         self._slots: dict[int, _Call] = {}
         self._begun = 0
@@ -93,7 +99,7 @@ class Answer:
             if isinstance(delta, dict):
                 self._delta(delta, found)
             if (finish := choice.get("finish_reason")) and isinstance(finish, str):
-                self.finish = finish
+                self.finish, self.failure = finish, choice.get("error")
         if not self.model and isinstance(model := event.get("model"), str):
             self.model = model
         if (usage := event.get("usage")) and isinstance(usage, dict):
@@ -112,8 +118,8 @@ class Answer:
             if call.index < 0:
                 call.name = "unnamed"
                 self._begin(call, found)
-        if self._calls and self._thoughts:
-            found.append(ItemChunk(ProviderItem(backend="chat", item={"reasoning_content": "".join(self._thoughts)})))
+        if self._calls and (kept := self._kept()):
+            found.append(ItemChunk(ProviderItem(backend="chat", item=kept)))
         reason = _STOPS.get(self.finish.lower())
         if self._is_refused and reason != "length":
             reason = "refused"
@@ -122,6 +128,13 @@ class Answer:
             reason = "tools" if self._calls else "stop"
         found.append(StopChunk(reason, self.model, self.finish))
         return found
+
+    def _kept(self) -> dict[str, Any]:
+        """Return what goes back with the calls: the reasoning, and whatever the server itself said beside it and beside each call."""
+        details = [{**detail, **({_TEXTS[detail["type"]]: "".join(pieces)} if pieces else {})} for detail, pieces in self._details]
+        extras = {call.id: call.extra for call in self._calls if call.extra}
+        kept = {"reasoning_content": "".join(self._thoughts), "reasoning_details": details, "extra_content": extras}
+        return {name: value for name, value in kept.items() if value}
 
     def _delta(self, delta: Mapping[str, Any], found: list[Chunk]) -> None:
         if content := delta.get("content"):
@@ -134,6 +147,10 @@ class Answer:
             found.append(ReasoningChunk(thought))
             if self._keeps_reasoning:
                 self._thoughts.append(thought)
+        if (details := delta.get("reasoning_details")) and isinstance(details, list):
+            for detail in details:
+                if isinstance(detail, dict):
+                    self._detail(detail)
         if (refusal := delta.get("refusal")) and isinstance(refusal, str):
             self._is_refused = True
             found.append(TextChunk(refusal))
@@ -152,6 +169,18 @@ class Answer:
             elif isinstance(thinking := part.get("thinking"), list):
                 found.extend(ReasoningChunk(each["text"]) for each in thinking if isinstance(each, dict) and isinstance(each.get("text"), str))
 
+    def _detail(self, detail: dict[str, Any]) -> None:
+        """Keep a piece of what a router says of the reasoning: texts come in pieces, all else whole."""
+        kind = detail.get("type")
+        field = _TEXTS.get(kind) if isinstance(kind, str) else None
+        last = self._details[-1][0] if self._details else {}
+        if field is None or (last.get("type"), last.get("index")) != (kind, detail.get("index")):
+            self._details.append(({}, []))
+        known, pieces = self._details[-1]
+        if field is not None and isinstance(text := detail.get(field), str):
+            pieces.append(text)
+        known.update({name: value for name, value in detail.items() if value is not None or name not in known})
+
     def _piece(self, piece: Mapping[str, Any], found: list[Chunk]) -> None:
         function = piece.get("function")
         function = function if isinstance(function, dict) else {}
@@ -163,6 +192,8 @@ class Answer:
         elif not isinstance(arguments, str):  # some servers send the object itself
             arguments = msgspec.json.encode(arguments).decode()
         call = self._call(piece.get("index"), wire_id or "", name or "")
+        if extra := piece.get("extra_content"):
+            call.extra = extra
         if call.index >= 0:
             if arguments:
                 found.append(ToolCallChunk(call.index, arguments=arguments))

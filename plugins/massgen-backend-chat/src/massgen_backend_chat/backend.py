@@ -26,7 +26,11 @@ LIST_BYTES = 16 * 1024 * 1024  # of a list of models
 DRAIN_SECONDS = 0.2
 # Most servers take any JSON Schema, but the protocol's first one, and many after it, want an object without alternatives at the root.
 DIALECT = Dialect(root_unions=False)
-FAULTS = FaultRules(address="Is the base_url right? A path like /v1 may be missing.")
+FAULTS = FaultRules(
+    address="Is the base_url right? A path like /v1 may be missing.",
+    lists="massgen models --backend chat --remote, with your --set options, asks the server for its list",
+    hints=(("no endpoints found that", "No server behind this router takes such a request; use another model, or ask for less."),),
+)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -82,6 +86,8 @@ class ChatBackend:
                     with self._mapped():
                         raw = await _head(response)
                     raise self._faults.of_status(response.status_code, response.headers, raw, model)
+                if (media_type := response.headers.get("content-type", "")).startswith("text/html"):
+                    raise BadRequest(f"{self._faults.where} sent a page ({media_type}) instead of an answer. {FAULTS.address}")
                 async with aclosing(self._stream(response, model)) as chunks:
                     yield chunks
             finally:
@@ -133,7 +139,7 @@ class ChatBackend:
                         event = self._decoded(data)
                         for chunk in answer.take(event):
                             yield chunk
-                        if name or answer.finish or "error" in event:
+                        if name or answer.finish or "error" in event or "choices" not in event:
                             self._check(name, event, answer, model)
                     if is_done:
                         await _drain(pieces)
@@ -157,10 +163,11 @@ class ChatBackend:
 
     def _check(self, name: bytes, event: Mapping[str, Any], answer: Answer, model: str) -> None:
         """Raise the error that an event tells, if it tells one."""
-        if event.get("error") or name == b"error":
+        if event.get("error") or name == b"error" or event.get("object") == "error":
             raise self._faults.of_event(event, model)
         if answer.is_broken:
-            raise self._faults.of_event({"error": {"message": f"it stopped with {answer.finish!r}", "type": "overloaded"}}, model)
+            why = answer.failure or {"message": f"it stopped with {answer.finish!r}", "type": "overloaded"}
+            raise self._faults.of_event({"error": why}, model)
 
     def _ended(self, answer: Answer, reader: EventReader, *, is_done: bool, model: str) -> Iterator[Chunk]:
         """Yield what follows the last byte."""

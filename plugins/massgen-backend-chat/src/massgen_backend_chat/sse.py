@@ -14,7 +14,7 @@ class LineTooLong(ValueError):
 class EventReader:
     """Puts events together from pieces of any size, in time linear in the bytes.
 
-    Only the fields `data` and `event` are kept; comments and the others are left out.
+    Only the fields `data` and `event` are kept; comments, the others, and events without data are left out.
     """
 
     __slots__ = ("_data", "_kept", "_name", "_parts", "_started")
@@ -32,8 +32,8 @@ class EventReader:
         Raises:
             LineTooLong: One event has more than `LIMIT` bytes.
         """
-        # Most pieces are one whole event; 13 is a carriage return.
-        if not self._kept and self._started and piece[:6] == b"data: " and piece[-2:] == b"\n\n" and piece.count(b"\n") == 2 and piece[-3] != 13:
+        # Most pieces are one whole event; one that ends with a space or a carriage return is looked at more closely.
+        if not self._kept and self._started and piece[:6] == b"data: " and piece[-2:] == b"\n\n" and piece.count(b"\n") == 2 and piece[-3] > 32:
             return [(b"", piece[6:-2])]
         self._kept += len(piece)
         if self._kept > LIMIT:
@@ -65,10 +65,9 @@ class EventReader:
                 self._started = True
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if not line:
-                if self._data:
-                    found.append((self._name, self._data[0] if len(self._data) == 1 else b"\n".join(self._data)))
-                    self._data = []
-                self._name = b""
+                if data := b"\n".join(self._data).strip():  # around JSON spaces mean nothing
+                    found.append((self._name, data))
+                self._data, self._name = [], b""
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
             elif line.startswith(b"event:"):

@@ -147,17 +147,21 @@ class _Messages:
 
     def _assistant(self, message: Message) -> None:
         written: dict[str, Any] = {"role": "assistant", "content": message.text}
+        kept: dict[str, Any] = {}
+        for part in message.content:
+            if isinstance(part, ProviderItem) and part.backend == "chat" and isinstance(part.item, Mapping):
+                kept.update(part.item)
+        extras = kept.get("extra_content", {})
         calls = [
             {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": part.arguments or "{}"}}
+            | ({"extra_content": extras[part.id]} if part.id in extras else {})
             for part in message.content
             if isinstance(part, ToolCall)
         ]
         if calls:
             written["tool_calls"] = calls
             written["content"] = message.text or None
-        for part in message.content:
-            if isinstance(part, ProviderItem) and part.backend == "chat" and isinstance(part.item, Mapping):
-                written.update({name: value for name, value in part.item.items() if name == "reasoning_content"})
+        written.update({name: kept[name] for name in ("reasoning_content", "reasoning_details") if name in kept})
         self._written.append(written)
 
     def _content(self, message: Message) -> str | list[dict[str, Any]]:

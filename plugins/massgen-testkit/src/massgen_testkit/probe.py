@@ -80,7 +80,8 @@ def _resolve(reference: str) -> Any:
 def _examine(module: str, hook: str, name: str) -> dict[str, Any]:
     import importlib  # noqa: PLC0415 - the script's own process only
 
-    importlib.import_module("massgen_core.api")
+    for mine in ("hookspecs", "plugins.loader", "specs"):  # what is there before the kernel imports any hook module
+        importlib.import_module(f"massgen_core.{mine}")
     tried: list[str] = []
     found: dict[str, Any] = {"stage": "import", "failure": "", "hook_modules": [], "banned": [], "network": tried, "output": ""}
     printed = io.StringIO()

@@ -114,6 +114,7 @@ WIRE_FAULTS: Mapping[str, Play] = {
             *_ENDED,
         )
     ),
+    "empty_data": Play(pieces=(b"data:\n\n", *_BEGUN, b"data: \n\n", *_ENDED[:1], b"data: [DONE] \n\n")),
     "carriage_returns": Play(pieces=tuple(piece.replace(b"\n", b"\r\n") for piece in (*_BEGUN, *_ENDED))),
     "torn_unicode": Play(pieces=shredded((_choice({"content": "Zürich 🦜 日本"}), *_ENDED))),
     "missing_index": Play(
@@ -142,4 +143,37 @@ WIRE_FAULTS: Mapping[str, Play] = {
         pieces=(json.dumps({"choices": [{"index": 0, "message": {"content": "The capital of "}, "finish_reason": "stop"}]}).encode(),),
     ),
     "empty_answer": Play(pieces=_ENDED),
+    "bare_error": Play(
+        pieces=(*_BEGUN, event({"object": "error", "message": "the engine died", "type": "InternalServerError", "code": 500}), _ENDED[1])
+    ),
+    "error_of_a_choice": Play(
+        pieces=(
+            *_BEGUN,
+            event(
+                {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": {"code": 502, "message": "upstream died"}}]}
+            ),
+            _ENDED[1],
+        )
+    ),
+    "page_instead": Play(media_type="text/html; charset=utf-8", pieces=(b"<!doctype html><title>Sign in</title>",)),
+    "signed_calls": Play(
+        pieces=(
+            _choice({"reasoning": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "h", "index": 0}]}),
+            _choice({"reasoning_details": [{"type": "reasoning.text", "text": "m", "signature": "S", "index": 0}]}),
+            _choice({"reasoning_details": [{"type": "reasoning.encrypted", "data": "E", "id": "call-1", "index": 1}]}),
+            _choice(
+                {
+                    "tool_calls": [
+                        {
+                            "index": 0,
+                            "id": "call-1",
+                            "extra_content": {"google": {"thought_signature": "T"}},
+                            "function": {"name": "weather", "arguments": _PARIS},
+                        }
+                    ]
+                }
+            ),
+            *_CALLED,
+        )
+    ),
 }
