@@ -1,4 +1,4 @@
-"""Files in which other hosts keep their MCP servers: whose they are, where the servers stand, and how each key is written here."""
+"""Reads the files in which other hosts keep their MCP servers, and writes their keys as we do."""
 
 from __future__ import annotations
 
@@ -13,77 +13,16 @@ import attrs
 
 from massgen_core.api import ConfigProblem, ConfigProblems, Document, clean_line, read_document
 from massgen_mcp_client.config import WORKSPACE, ImportConfig
+from massgen_mcp_client.hosts import APPROVALS, HOSTS, IDLE, NAMES, TIMES, Host
 
-__all__ = ["HOSTS", "Entry", "Host", "read_import", "translated"]
-
-
-@attrs.frozen(kw_only=True)
-class Host:
-    """How a host writes its servers.
-
-    Attributes:
-        where: The key path of the mapping of servers.
-        files: Globs of the paths of its files.
-        second: What one unit of its `timeout` is in seconds; 0 where it has no such key.
-        dollar: It reads `$NAME`, too.
-    """
-
-    where: tuple[str, ...] = ("mcpServers",)
-    files: tuple[str, ...] = ()
-    second: float = 0.0
-    dollar: bool = False
+__all__ = ["Entry", "read_import", "translated"]
 
 
-HOSTS: Mapping[str, Host] = {
-    "claude": Host(files=("*/.mcp.json", "*/.claude.json", "*/.claude/*.json", "*/claude_desktop_config.json"), second=0.001),
-    "cline": Host(files=("*/cline_mcp_settings.json",), second=1.0),
-    "codex": Host(where=("mcp_servers",), files=("*/.codex/*.toml",)),
-    "continue": Host(files=("*/.continue/*",)),
-    "copilot": Host(files=("*/.copilot/*.json",), second=0.001),
-    "cursor": Host(files=("*/.cursor/mcp.json",)),
-    "fastmcp": Host(second=0.001),
-    "gemini": Host(files=("*/.gemini/settings.json",), second=0.001, dollar=True),
-    "goose": Host(where=("extensions",), files=("*/goose/config.yaml",), second=1.0),
-    "librechat": Host(files=("*/librechat.yaml",), second=0.001),
-    "massgen": Host(where=("mcp_servers",), second=1.0),
-    "mcp-agent": Host(where=("mcp", "servers"), files=("*/mcp_agent.config.yaml",), second=1.0),
-    "opencode": Host(where=("mcp",), files=("*/opencode.json", "*/opencode.jsonc"), second=0.001),
-    "roo": Host(files=("*/.roo/mcp.json", "*roo-cline*/mcp_settings.json"), second=1.0),
-    "vscode": Host(where=("servers",), files=("*/.vscode/mcp.json",)),
-    "windsurf": Host(files=("*/.codeium/*/mcp_config.json",)),
-    "zed": Host(where=("context_servers",), files=("*/zed/settings.json", "*/.zed/settings.json")),
-    # Any other file: the unit of its time-outs is not known.
-    "": Host(),
-}
-
-_NAMES = {
-    **dict.fromkeys(("httpUrl", "serverUrl", "uri"), "url"),
-    **dict.fromkeys(("environment", "envs"), "env"),
-    **dict.fromkeys(("allowedTools", "includeTools", "enabledTools", "enabled_tools", "available_tools", "tools"), "allowed_tools"),
-    **dict.fromkeys(("excludeTools", "disabledTools", "disabled_tools"), "exclude_tools"),
-    "cmd": "command",
-    "envFile": "env_file",
-    "http_headers": "headers",
-    "workingDirectory": "cwd",
-    "transport": "type",
-}
-# Times that say their unit, or have the same one in every host that has them: what they limit, and one unit in seconds.
-_TIMES = {
-    **dict.fromkeys(("startup_timeout_sec", "connect_timeout_seconds"), ("connect", 1.0)),
-    **dict.fromkeys(("startup_timeout_ms", "initTimeout", "connectionTimeout"), ("connect", 0.001)),
-    **dict.fromkeys(("tool_timeout_sec", "read_timeout_seconds", "call_timeout_seconds"), ("call", 1.0)),
-    **dict.fromkeys(("timeoutMs", "timeout_ms"), ("call", 0.001)),
-}
-# What only looks, or only its own host can use.
-_IDLE = frozenset(
-    {
-        *("description", "gallery", "version", "iconPath", "chatMenu", "source", "bundled", "display_name", "registry", "dev", "startup", "sandbox"),
-        *("requiresOAuth", "serverInstructions", "required", "settings", "alwaysLoad", "discovery_cache", "headersHelper", "http_timeout_seconds"),
-        *("http_read_timeout", "sse_read_timeout", "terminate_on_close", "extensionName", "faviconUrl", "defer_loading", "authProviderType"),
-    }
-)
-_APPROVALS = ("alwaysAllow", "autoApprove", "trust", "default_tools_approval_mode")
 _INPUT = re.compile(r"\$\{input:([^}]{1,200})\}")
+_SECRET = re.compile(r"\$\{\{ {0,3}(?:secrets|inputs)\.([A-Za-z_][A-Za-z0-9_]{0,99}) {0,3}\}\}")
+_BRACE = re.compile(r"(?<!\$)\{env:([A-Za-z_][A-Za-z0-9_]{0,99})\}")
+# What these hosts put in place of a file's or a command's text.
+_OUTSIDE = {"opencode": re.compile(r"\{file:"), "crush": re.compile(r"\$\("), "": re.compile(r"\$\{file:")}
 _LONE = re.compile(r"\$(?!\{)")
 _NAMED = re.compile(r"\$(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 
@@ -129,41 +68,58 @@ def read_import(given: str | ImportConfig, notes: list[str]) -> tuple[Entry, ...
     if file.exists() and not file.is_file():  # a pipe or a device may never end
         raise ConfigProblems([ConfigProblem("it is no file", source=wanted.path)])
     document = read_document(file, name=wanted.path, comments=True)
-    host, where = _found(document, file, wanted.host)
-    servers: Any = document.data
-    for key in where:
-        servers = servers[key]
-    entries = []
-    for name, data, path in named(servers, ".".join(where)):
-        if not wanted.only or (isinstance(name, str) and any(fnmatchcase(name, pattern) for pattern in wanted.only)):
-            entries.append(Entry(name=name, data=data, path=path, document=document, host=host))
+    host, wheres = _found(document, file, wanted.host)
+    entries: dict[Any, Entry] = {}
+    for where in wheres:
+        for name, data, path in named(_at(document.data, where), _path(where)):
+            if not wanted.only or (isinstance(name, str) and any(fnmatchcase(name, pattern) for pattern in wanted.only)):
+                # Within one list a name that comes twice is a mistake; a later place comes before an earlier one.
+                key = name if len(wheres) > 1 and isinstance(name, str) else path
+                entries[key] = Entry(name=name, data=data, path=path, document=document, host=host)
     if not entries:
         notes.append(f"{wanted.path} holds no MCP servers" + (" that `only` names" if wanted.only else ""))
-    return tuple(entries)
+    return tuple(entries.values())
 
 
 def named(servers: Any, path: str) -> Iterator[tuple[Any, Any, str]]:
     """Yield name, section and key path of each server of a mapping by name, or of a list of sections with `name`."""
     if isinstance(servers, Mapping):
         for name, data in servers.items():
-            yield name, data, f"{path}.{name}" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) else f'{path}["{name}"]'
+            yield name, data, f"{path}{_step(name)}"
     else:
         for index, data in enumerate(servers):
             yield (data.get("name") if isinstance(data, Mapping) else None), data, f"{path}[{index}]"
 
 
-def _found(document: Document, file: Path, host: str) -> tuple[str, tuple[str, ...]]:
-    """Return whose file it is, and where its servers stand."""
+def _found(document: Document, file: Path, host: str) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """Return whose file it is, and where its servers stand: what comes later there counts more."""
     posix = file.absolute().as_posix()
     if not host:
         host = next((name for name, one in HOSTS.items() if any(fnmatchcase(posix, pattern) for pattern in one.files)), "")
-    if host and _at(document.data, HOSTS[host].where) is not None:
-        return host, HOSTS[host].where
-    for name in ("", "vscode", "mcp-agent", "goose", "zed", "codex" if file.suffix == ".toml" else "massgen", "opencode"):
+    if host and (wheres := _places(document.data, host)):
+        return host, wheres
+    for name in ("", "vscode", "mcp-agent", "goose", "zed", "codex" if file.suffix == ".toml" else "massgen", "opencode", "amp"):
         if _at(document.data, HOSTS[name].where) is not None:
-            return host or name, HOSTS[name].where
+            return host or name, (HOSTS[name].where,)
     keys = "mcpServers, servers, mcp_servers, mcp.servers, mcp, extensions or context_servers"
     raise ConfigProblems([document.problem(f"no MCP servers were found; they stand under {keys}")])
+
+
+def _places(data: Any, host: str) -> tuple[tuple[str, ...], ...]:
+    one = HOSTS[host]
+    if one.later and isinstance(found := _at(data, one.later), Mapping) and all(isinstance(section, Mapping) for section in found.values()):
+        return (one.later,)
+    # That host keeps, beside a person's servers, those of each folder that was worked in.
+    also = [("projects", str(Path.cwd()), "mcpServers")] if host == "claude" else []
+    return tuple(where for where in (one.where, *also) if _at(data, where) is not None)
+
+
+def _path(where: Sequence[str]) -> str:
+    return "".join(map(_step, where)).removeprefix(".")
+
+
+def _step(name: str) -> str:
+    return f".{name}" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) else f'["{name}"]'
 
 
 def _at(data: Any, where: Sequence[str]) -> Any:
@@ -177,26 +133,44 @@ def _at(data: Any, where: Sequence[str]) -> Any:
 
 def translated(entry: Entry, environment: Mapping[str, str], problems: list[ConfigProblem], notes: list[str]) -> dict[str, Any]:
     """Return a section of another host with our keys, times in seconds, and references to variables replaced."""
-    host = HOSTS[entry.host or ""]
-    data: dict[str, Any] = {}
-    for key, value in _flat(entry.data).items():
-        if key in _TIMES or key == "timeout":
-            data.update(_time(entry, key, value, problems=problems, notes=notes))
-        elif key in _APPROVALS:
-            if value:
-                notes.append(f"{_of(entry)}: `{key}` is not taken over; name tools that need no approval under permissions.allow")
-        elif key in _NAMES and _NAMES[key] in entry.data:
-            problems.append(entry.problem(f"`{key}` and `{_NAMES[key]}` mean the same; remove one", key))
-        elif key not in _IDLE:
-            data[_NAMES.get(key, key)] = value
+    data = _renamed(entry, problems, notes)
     if entry.host == "gemini" and "type" not in data and "url" in entry.data:
         data["type"] = "sse"  # what that host means by it
     _credentials(data)
+    _login(data)
+    if "settings" in entry.data and "command" not in data and "url" not in data:  # zed
+        notes.append(f"{_of(entry)}: its program belongs to an extension of its host and was left out; write its `command`")
+        return {"enabled": False}
     if entry.document is None:
         return data
     variables = {**_variables(entry.host or ""), **environment}
-    written = _written(data, dollar=host.dollar)
-    return {str(key): entry.document.expanded(value, variables, problems, f"{entry.path}.{key}") for key, value in written.items()}
+    outside = _OUTSIDE.get(entry.host or "", _OUTSIDE[""])
+    host, shown = HOSTS[entry.host or ""], {}
+    for key, value in data.items():
+        if _holds(value, outside):
+            message = "what files and commands hold is not read into options; put the text into an environment variable and write ${NAME}"
+            problems.append(entry.problem(message, key))
+        else:
+            shown[str(key)] = entry.document.expanded(_written(value, host), variables, problems, f"{entry.path}.{key}")
+    return shown
+
+
+def _renamed(entry: Entry, problems: list[ConfigProblem], notes: list[str]) -> dict[str, Any]:
+    """Return a section with our keys; those that say nothing here are left out."""
+    data: dict[str, Any] = {}
+    for key, value in _flat(entry.data).items():
+        if key in TIMES or key == "timeout":
+            data.update(_time(entry, key, value, problems=problems, notes=notes))
+        elif key in APPROVALS or (key == "tools" and isinstance(value, Mapping)):
+            if value:
+                notes.append(f"{_of(entry)}: `{key}` is not taken over; name tools that need no approval under permissions.allow")
+        elif key == "headersHelper":
+            notes.append(f"{_of(entry)}: the program of `{key}` is not run; write the headers it makes under `headers`")
+        elif key in NAMES and NAMES[key] in entry.data:
+            problems.append(entry.problem(f"`{key}` and `{NAMES[key]}` mean the same; remove one", key))
+        elif key not in IDLE:
+            data[NAMES.get(key, key)] = value
+    return data
 
 
 def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,7 +194,7 @@ def _time(entry: Entry, key: str, value: Any, *, problems: list[ConfigProblem], 
     if key == "timeout" and isinstance(value, Mapping):  # opencode
         parts = (("startup", "connect"), ("request", "call"))
         return {name: time for part, what in parts for name, time in _seconds(what, value.get(part), host.second).items()}
-    what, second = _TIMES.get(key, ("call", host.second))
+    what, second = TIMES.get(key, ("call", host.second))
     if not second:
         message = "the unit of `timeout` is not known; say whose file it is: imports: [{path: ..., host: ...}], or remove the key"
         problems.append(entry.problem(message, key))
@@ -245,7 +219,8 @@ def _credentials(data: dict[str, Any]) -> None:
     """Write the names of variables that hold credentials as references; in place."""
     names = data.pop("env_keys", None) or data.pop("env_vars", None) or ()
     if names and isinstance(names, list):
-        data["env"] = {**{str(name): f"env:{name}" for name in names}, **(data.get("env") or {})}
+        plain = [str(name.get("name") if isinstance(name, Mapping) else name) for name in names]
+        data["env"] = {**{name: f"env:{name}" for name in plain}, **(data.get("env") or {})}
     headers = dict(data.get("headers") or {}) if isinstance(data.get("headers"), Mapping) else {}
     if isinstance(bearer := data.pop("bearer_token_env_var", None), str):
         headers["Authorization"] = f"Bearer ${{{bearer}}}"
@@ -255,22 +230,53 @@ def _credentials(data: dict[str, Any]) -> None:
         data["headers"] = headers
 
 
+def _login(data: dict[str, Any]) -> None:
+    """Write what other hosts know of a login as our `auth`; in place."""
+    given = data.pop("oauth", None)
+    if client := data.pop("oauthClientId", None):  # copilot
+        given = {"client_id": client}
+    if isinstance(data.get("auth"), Mapping) and {"CLIENT_ID", "clientId"} & data["auth"].keys():
+        given = data.pop("auth")
+    scopes = data.pop("scopes", None)
+    if given is None or given is False or (isinstance(given, Mapping) and given.get("enabled") is False):
+        if scopes and "auth" not in data:
+            data["auth"] = {"type": "oauth", "scope": _words(scopes)}
+        return
+    section = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(key)).lower(): value for key, value in given.items()} if isinstance(given, Mapping) else {}
+    found = {key: section.get(key) for key in ("client_id", "client_secret")}
+    found |= {"port": section.get("callback_port"), "scope": _words(section.get("scope") or section.get("scopes") or scopes)}
+    kept = {key: value for key, value in found.items() if value}
+    data.setdefault("auth", {"type": "oauth", **kept} if kept else "oauth")
+
+
+def _words(scopes: Any) -> Any:
+    return " ".join(map(str, scopes)) if isinstance(scopes, list) else scopes
+
+
 def _variables(host: str) -> dict[str, str]:
     """Return what hosts put in place of names that are no environment variables."""
     folder, home = str(Path.cwd()), str(Path.home())
-    names = {"workspaceFolder": folder, "workspaceFolderBasename": Path(folder).name, "userHome": home, "pathSeparator": os.sep, "/": os.sep}
+    names = {"workspaceFolder": folder, "workspaceFolderBasename": Path(folder).name, "userHome": home, "pathSeparator": os.sep}
     return {**names, "cwd": WORKSPACE} if host == "massgen" else names
 
 
-def _written(data: Any, *, dollar: bool) -> Any:
+def _written(data: Any, host: Host) -> Any:
     """Return data whose texts write references as the kernel does: a lone dollar sign is itself, an input is a variable of its name."""
     if isinstance(data, str):
-        text = _NAMED.sub(r"${\g<name>}", data) if dollar else data
+        text = _NAMED.sub(r"${\g<name>}", data) if host.dollar else data
         text = _INPUT.sub(lambda found: f"${{{re.sub(r'[^A-Za-z0-9]+', '_', found[1]).strip('_').upper()}}}", text)
-        return _LONE.sub("$$", text)
+        text = _LONE.sub("$$", _SECRET.sub(r"${\1}", text.replace("${/}", os.sep)))
+        return _BRACE.sub(r"${\1}", text) if host.brace else text
     if isinstance(data, Mapping):
-        return {str(key): _written(value, dollar=dollar) for key, value in data.items()}
-    return [_written(value, dollar=dollar) for value in data] if isinstance(data, list) else data
+        return {str(key): _written(value, host) for key, value in data.items()}
+    return [_written(value, host) for value in data] if isinstance(data, list) else data
+
+
+def _holds(data: Any, pattern: re.Pattern[str]) -> bool:
+    if isinstance(data, str):
+        return pattern.search(data) is not None
+    values = data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ()
+    return any(_holds(value, pattern) for value in values)
 
 
 def _of(entry: Entry) -> str:

@@ -100,7 +100,7 @@ class _Reader:
         self.security(entry, data)
         own = {key: value for key, value in data.items() if key in _OWN}
         options = {key: value for key, value in data.items() if key not in _OWN}
-        self.unknown(entry, options)
+        self.unknown(entry, options, transport)
         own["exclude_tools"] = [*self.options.exclude_tools, *_list(own.get("exclude_tools"))]
         if own.get("allowed_tools") is None and self.options.allowed_tools is not None:
             own["allowed_tools"] = list(self.options.allowed_tools)
@@ -234,9 +234,10 @@ class _Reader:
             section["env"] = {**env, "denied": ["*"]} if is_list else env
         data["security"] = section
 
-    def unknown(self, entry: Entry, options: Mapping[str, Any]) -> None:
-        """Name keys that were probably meant to be ours; the transport's own class names all others."""
-        for key in options:
+    def unknown(self, entry: Entry, options: dict[str, Any], transport: str) -> None:
+        """Name keys that were probably meant to be ours; the transport's own class names all others, but what another host knows is left out."""
+        is_foreign = bool(entry.host) and entry.host != "massgen" and transport in _TRANSPORTS.values()
+        for key in list(options):
             if key == "timeout":
                 message = "`timeout` does not say what it limits, nor its unit; write connect_seconds, call_idle_seconds or call_total_seconds"
                 self.problems.append(entry.problem(message, key))
@@ -245,6 +246,9 @@ class _Reader:
                 near = difflib.get_close_matches(folded, [*_OWN, *_OF_TRANSPORTS, "enabled", "env_file"], n=1, cutoff=0.85)
                 if near:
                     self.problems.append(entry.problem(f"unknown key {clean_line(key, 60)!r}; did you mean `{near[0]}`?", key))
+                elif is_foreign:
+                    del options[key]
+                    self.notes.append(f"MCP server {clean_line(str(entry.name), 60)!r}: `{clean_line(key, 60)}` is not known here and was left out")
 
 
 def _opened(server: ServerConfig) -> ServerConfig:

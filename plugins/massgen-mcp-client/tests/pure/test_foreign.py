@@ -13,7 +13,8 @@ import pytest
 from massgen_core.api import ConfigProblems
 from massgen_core.config.structure import structure
 from massgen_mcp_client.config import WORKSPACE, McpConfig, McpOptions, ServerConfig
-from massgen_mcp_client.foreign import HOSTS, read_import
+from massgen_mcp_client.foreign import read_import
+from massgen_mcp_client.hosts import HOSTS
 
 
 def imported(path: Path, **options: Any) -> McpConfig:
@@ -269,7 +270,7 @@ def test_mistakes_have_the_places_of_their_file(tmp_path: Path, content: Any, sa
 
 def test_unknown_hosts_are_named(tmp_path: Path) -> None:
     """With those that are known."""
-    with pytest.raises(ConfigProblems, match=r"imports\[0\]: 'emacs' is no host that is known \(known: claude, cline, codex"):
+    with pytest.raises(ConfigProblems, match=r"imports\[0\]: 'emacs' is no host that is known \(known: amp, claude, cline, codex"):
         imported(tmp_path / "x.json", host="emacs")
 
 
