@@ -44,6 +44,7 @@ _PUBLIC = {
     "faults": "FaultRules Faults Told told",
     "figures": "Figures ModelFigures",
     "fingerprint": "canonical_request fingerprint",
+    "folders": "folder_refusal",
     "hookspecs": "hookimpl hookspec",
     "links": "Link LinkReport McpCall",
     "media": "Uploads keep_media kept_media media_in open_uploads read_files",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:  # the same for type checkers and editors
     from massgen_core.faults import *
     from massgen_core.figures import *
     from massgen_core.fingerprint import *
+    from massgen_core.folders import *
     from massgen_core.hookspecs import *
     from massgen_core.links import *
     from massgen_core.media import *

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["is_beneath", "refusal", "resolved"]
+__all__ = ["folder_refusal"]
 
 # Nothing in them is an agent's business; sockets of engines are among it.
 _CLOSED = ("/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/var/lib/containers", "/var/lib/docker", "/var/run")
@@ -25,21 +25,22 @@ def is_beneath(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
-def refusal(path: str, environment: Mapping[str, str] | None = None) -> str:
+def folder_refusal(path: str, environment: Mapping[str, str] | None = None, *, is_workspace: bool = False) -> str:
     """Return why agents must not be given a folder or file, as the end of a sentence; empty where they may.
 
     Args:
         path: Absolute; it need not exist. Where links in it lead counts as well as what is written.
         environment: Tells the person's folders; the process's own if None.
+        is_workspace: A run works there; whoever keeps runs among what this program keeps has them there.
     """
     environment = os.environ if environment is None else environment
     home = resolved(environment.get("HOME") or str(Path.home()))
     for each in dict.fromkeys((os.path.normpath(path), resolved(path))):
-        if each in _WIDE or is_beneath(home, each):
+        if each in _WIDE or is_beneath(home, each) or any(each != closed and is_beneath(closed, each) for closed in _CLOSED):
             return "is too much to give to agents; name the folder within that they need"
         if any(is_beneath(each, closed) for closed in _CLOSED):
             return "belongs to the system and is not given to agents"
-        if any(is_beneath(each, own) or is_beneath(own, each) for own in _own(home, environment)):
+        if not is_workspace and any(is_beneath(each, own) or is_beneath(own, each) for own in _own(home, environment)):
             return "holds what this program keeps for you, secrets among it, and is not given to agents"
     try:
         mode = os.stat(path).st_mode

@@ -31,7 +31,10 @@ PAGES = {
     "safety": ("Verdicts and secrets", ("safety", "secrets")),
     "helpers": (
         "What the kernel lends to plugins",
-        ("figures", "terminal", "plain", "reading", "credentials", "endpoints", "faults", "media", "addresses", "beneath", "syscalls", "fingerprint"),
+        (
+            *("figures", "terminal", "plain", "reading", "credentials", "endpoints", "faults", "media", "addresses", "folders", "beneath"),
+            *("syscalls", "fingerprint"),
+        ),
     ),
 }
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from massgen_core.config.sections import AgentConfig, ContextPath, RunConfig
 from massgen_core.config.tree import KeyPath, Node
-from massgen_core.folders import is_beneath, refusal, resolved
+from massgen_core.folders import folder_refusal, is_beneath, resolved
 
 __all__ = ["check", "locate"]
 
@@ -90,7 +90,7 @@ def _granted(section: KeyPath, paths: Sequence[ContextPath]) -> list[tuple[KeyPa
 def _workspace(folder: str, environment: Mapping[str, str], wrong: Callable[[str], None]) -> None:
     if not os.path.isabs(folder):
         wrong("the folder could not be placed; write all of its path")
-    elif reason := refusal(folder, environment):
+    elif reason := folder_refusal(folder, environment):
         wrong(f"{folder!r} {reason}")
     elif os.path.exists(folder) and not os.path.isdir(folder):
         wrong(f"{folder!r} is no folder")
@@ -99,7 +99,7 @@ def _workspace(folder: str, environment: Mapping[str, str], wrong: Callable[[str
 def _context_path(one: ContextPath, environment: Mapping[str, str], wrong: Callable[[str], None]) -> None:
     if not os.path.isabs(one.path):
         wrong("the path is empty; name the folder or file" if not one.path.strip() else "the path could not be placed; write all of it")
-    elif reason := refusal(one.path, environment):
+    elif reason := folder_refusal(one.path, environment):
         wrong(f"{one.path!r} {reason}")
     elif not os.path.exists(one.path):
         wrong(f"{one.path!r} does not exist; make it first, or leave it out")

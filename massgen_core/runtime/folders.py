@@ -10,7 +10,7 @@ import attrs
 from massgen_core.config.sections import AgentConfig, RunConfig
 from massgen_core.contracts import Folders, GrantedPath
 from massgen_core.errors import MassGenError
-from massgen_core.folders import is_beneath, refusal, resolved
+from massgen_core.folders import folder_refusal, is_beneath, resolved
 
 __all__ = ["AgentFolders", "told"]
 
@@ -65,7 +65,7 @@ class AgentFolders:
         return Folders(workspace=Path(own), context_paths=paths)
 
     def _check(self, agent: str, path: str) -> None:
-        reason = refusal(path)
+        reason = folder_refusal(path)
         if not reason and not Path(path).exists():
             reason = "does not exist any more"
         if not reason and is_beneath(resolved(str(self._run)), path):

@@ -10,7 +10,7 @@ import pytest
 
 from massgen_core.config.load import load
 from massgen_core.errors import ConfigProblems
-from massgen_core.folders import refusal
+from massgen_core.folders import folder_refusal
 from massgen_core.plugins.manager import Plugins
 
 AGENT = {"backend": "plain"}
@@ -64,6 +64,7 @@ def test_on_the_command_line_they_are_relative_to_the_working_folder(plugins: Pl
         ("/sys", "belongs to the system"),
         ("/dev/shm", "belongs to the system"),
         ("/var/run/docker.sock", "belongs to the system"),
+        ("/var/lib", "too much"),
         ("HOME", "too much"),
         ("HOME/..", "too much"),
         ("SETTINGS/massgen", "secrets"),
@@ -93,9 +94,9 @@ def test_a_link_to_what_agents_are_not_given_is_no_way_around(tmp_path: Path) ->
     """Where links lead counts."""
     (tmp_path / "innocent").symlink_to("/proc")
 
-    assert "belongs to the system" in refusal(str(tmp_path / "innocent"))
-    assert "belongs to the system" in refusal(str(tmp_path / "innocent" / "self"))
-    assert refusal(str(tmp_path)) == ""
+    assert "belongs to the system" in folder_refusal(str(tmp_path / "innocent"))
+    assert "belongs to the system" in folder_refusal(str(tmp_path / "innocent" / "self"))
+    assert folder_refusal(str(tmp_path)) == ""
 
 
 def test_two_agents_share_a_folder_only_on_purpose(plugins: Plugins, config_folder: Path) -> None:

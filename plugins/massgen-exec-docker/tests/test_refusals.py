@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from massgen_exec_docker.config import DockerConfig
 from massgen_exec_docker.endpoint import Endpoint, find
 from massgen_exec_docker.engine import Engine
 from massgen_exec_docker.executor import refuse
+from massgen_exec_docker.files import shares
+from massgen_exec_docker.opening import _check_socket
 from massgen_exec_docker.profile import DEFAULTS, Profile
 
 from .stage import python, sandbox
@@ -167,3 +170,41 @@ async def test_what_is_opened_is_told(engine: Engine, tmp_path: Path) -> None:
 
     assert all(word in notices[0] for word in ("writable root", "engine's filter", "CHOWN"))
     assert len(attrs.asdict(opened)["opened"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/", "too much"),
+        ("/var/lib", "too much"),
+        ("~", "too much"),
+        ("/var/lib/docker", "belongs to the system"),
+        ("/var/run/docker.sock", "belongs to the system"),
+        ("/proc/self/cwd", "belongs to the system"),
+        ("SETTINGS/massgen", "secrets"),
+        ("here", "no absolute path"),
+        ("/no/such/folder", "does not exist"),
+    ],
+)
+async def test_what_is_not_shared(path: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's, the home as a whole, where secrets are, and what holds any of it; the message names the option and its place."""
+    for folder in ("docker", "settings/massgen"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    real = os.path.exists
+    monkeypatch.setattr("os.path.exists", lambda each: each in ("/var/lib/docker", "/run/docker.sock") or real(each))  # also where no engine is
+    with pytest.raises(MassGenError, match=rf"option read\[1\]: .*{reason}"):
+        shares("read", (str(tmp_path / "docker"), path.replace("SETTINGS", str(tmp_path / "settings"))), writable=())
+
+
+async def test_the_engine_itself_is_not_shared(tmp_path: Path) -> None:
+    """Whoever reaches its socket has the machine; it may be anywhere, behind links."""
+    (tmp_path / "private").mkdir()
+    (tmp_path / "open").symlink_to("private")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "private" / "docker.sock").touch()
+    engine = Engine(None, Endpoint(url=f"unix://{tmp_path}/open/docker.sock"), {})
+    _check_socket(engine, shares("read", (str(tmp_path / "other"),), writable=()))
+    for path in ("private", "open", "private/docker.sock"):
+        with pytest.raises(MassGenError, match="the engine's socket"):
+            _check_socket(engine, shares("read", (str(tmp_path / path),), writable=()))

@@ -12,15 +12,11 @@ from pathlib import Path
 
 import attrs
 
-from massgen_core.api import Context, MassGenError, open_beneath
+from massgen_core.api import Context, MassGenError, folder_refusal, open_beneath
 
 __all__ = ["WORKSPACE", "Files", "Share", "give", "granted", "marked", "shares", "workspace_of"]
 
 WORKSPACE = "/workspace"
-# Nothing in them is an agent's business, and the engine's socket is among it.
-_CLOSED = ("/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/var/lib/containers", "/var/lib/docker", "/var/run")
-# Too much at once: a folder within may be shared.
-_WIDE = ("/", "/bin", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/root", "/sbin", "/srv", "/tmp", "/usr", "/var", "/workspace")  # noqa: S108
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +63,7 @@ def workspace_of(folder: Path) -> Share:
     """
     folder.mkdir(parents=True, exist_ok=True)
     real = os.path.realpath(folder)
-    _check("the workspace", str(folder), real)
+    _check("the workspace", str(folder), real, is_workspace=True)
     return _share(real, WORKSPACE, True)
 
 
@@ -107,12 +103,10 @@ def marked(folder: str, name: str) -> Iterator[None]:
             os.unlink(path)
 
 
-def _check(what: str, path: str, real: str) -> None:
-    home = os.path.realpath(Path.home())
-    if real in _WIDE or real == home or home.startswith(f"{real}/"):
-        raise MassGenError(f"executor docker: {what}: {path!r} is too much to share; name the folder within that is needed")
-    if any(real == closed or real.startswith(f"{closed}/") for closed in _CLOSED):
-        raise MassGenError(f"executor docker: {what}: {path!r} belongs to the system and is not shared")
+def _check(what: str, path: str, given: str, *, is_workspace: bool = False) -> None:
+    reason = folder_refusal(given, is_workspace=is_workspace)
+    if reason or os.path.realpath(given) == WORKSPACE:
+        raise MassGenError(f"executor docker: {what}: {path!r} {reason or 'is where commands see their workspace'}")
 
 
 def _checked(what: str, path: str, writable: Sequence[str], is_write: bool) -> Share:
@@ -122,13 +116,11 @@ def _checked(what: str, path: str, writable: Sequence[str], is_write: bool) -> S
     real, plain = os.path.realpath(given), os.path.normpath(given)
     if not os.path.exists(real):
         raise MassGenError(f"executor docker: {what}: {path!r} does not exist; make it first, or leave it out")
-    for each in (real, plain):
-        _check(what, path, each)
-        if any(each.startswith(f"{folder}/") for folder in writable):
-            raise MassGenError(f"executor docker: {what}: {path!r} is in a folder that commands can write to, and is visible there already")
-    mode = os.stat(real).st_mode
-    if not stat.S_ISDIR(mode) and (is_write or not stat.S_ISREG(mode)):
-        raise MassGenError(f"executor docker: {what}: {path!r} is no folder" + ("; share the folder that it is in" if is_write else " and no file"))
+    _check(what, path, given)
+    if any(each.startswith(f"{folder}/") for each in (real, plain) for folder in writable):
+        raise MassGenError(f"executor docker: {what}: {path!r} is in a folder that commands can write to, and is visible there already")
+    if is_write and not os.path.isdir(real):
+        raise MassGenError(f"executor docker: {what}: {path!r} is no folder; share the folder that it is in")
     return _share(real, real, is_write)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -76,6 +76,21 @@ def _made_apart(config: DockerConfig, context: Context, engine: Engine) -> Docke
     return _executor(config, context, engine, (*read, *write), _user_of(config, ""))
 
 
+def _check_socket(engine: Engine, every: Sequence[Share]) -> None:
+    """See that no container gets hold of the engine itself.
+
+    Raises:
+        MassGenError: The engine's socket is in a folder that is shared.
+    """
+    socket = os.path.realpath(engine.endpoint.path) if engine.endpoint.path else ""
+    for each in every:
+        if socket == each.source or socket.startswith(f"{each.source}/"):
+            raise MassGenError(
+                f"executor docker: {each.source!r} holds the engine's socket, by which a command could do anything on this machine; "
+                "name the folder within that is needed"
+            )
+
+
 def _image(config: DockerConfig, engine: Engine) -> str:
     refuse(config.limits, engine.enforced())
     Rules(config.hosts)
@@ -84,6 +99,7 @@ def _image(config: DockerConfig, engine: Engine) -> str:
 
 def _executor(config: DockerConfig, context: Context, engine: Engine, every: tuple[Share, ...], person: tuple[int, int]) -> DockerExecutor:
     user, group = person
+    _check_socket(engine, every)
     image = _image(config, engine)
     return DockerExecutor(
         engine=engine,

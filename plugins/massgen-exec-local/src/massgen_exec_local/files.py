@@ -6,53 +6,45 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from pathlib import Path
 
 import attrs
 
-from massgen_core.api import MassGenError, open_beneath
+from massgen_core.api import MassGenError, folder_refusal, open_beneath
 
 __all__ = ["Files", "shared"]
 
 # A command can make a file of any size out of nothing.
 MOST = 256 << 20
-# Nothing in them is an agent's business; what programs need of them is there anyway.
-CLOSED = ("/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/var/run")
-# Too much at once: a folder within may be shared.
-WIDE = ("/", "/bin", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/root", "/sbin", "/srv", "/tmp", "/usr", "/var")  # noqa: S108 - refused
 
 
 def shared(option: str, paths: Sequence[str], *, writable: Sequence[str]) -> tuple[str, ...]:
     """Return paths as commands will see them, links resolved.
 
     Args:
-        option: Where they are configured, for messages.
+        option: Where they are configured: `read`, `write`, `context_paths` or `workspace`.
         paths: Absolute, or beginning with `~`.
         writable: Folders that commands can write to: nothing in them can be shared, since they could put a link in its place.
 
     Raises:
         MassGenError: One of them must not be shared.
     """
-    return tuple(_checked(f"executor local: {option}[{number}]", path, writable, option == "write") for number, path in enumerate(paths))
+    wanted = (option == "write", option == "workspace")
+    return tuple(_checked(f"executor local: {option}[{number}]", path, writable, *wanted) for number, path in enumerate(paths))
 
 
-def _checked(option: str, path: str, writable: Sequence[str], is_write: bool) -> str:
+def _checked(option: str, path: str, writable: Sequence[str], is_write: bool, is_workspace: bool) -> str:
     given = os.path.expanduser(path)
     if not os.path.isabs(given):
         raise MassGenError(f"{option}: {path!r} is no absolute path; write all of it")
     real, plain = os.path.realpath(given), os.path.normpath(given)
     if not os.path.exists(real):
         raise MassGenError(f"{option}: {path!r} does not exist; make it first, or leave it out")
-    home = os.path.realpath(Path.home())
-    if real in WIDE or real == home or home.startswith(f"{real}/"):
-        raise MassGenError(f"{option}: {path!r} is too much to share; name the folder within that is needed")
-    if any(each == closed or each.startswith(f"{closed}/") for each in (real, plain) for closed in CLOSED):
-        raise MassGenError(f"{option}: {path!r} belongs to the system and is not shared")
+    if reason := folder_refusal(given, is_workspace=is_workspace):
+        raise MassGenError(f"{option}: {path!r} {reason}")
     if any(each.startswith(f"{folder}/") for each in (real, plain) for folder in writable):
         raise MassGenError(f"{option}: {path!r} is in a folder that commands can write to, and is visible there already")
-    mode = os.stat(real).st_mode
-    if not stat.S_ISDIR(mode) and (is_write or not stat.S_ISREG(mode)):
-        raise MassGenError(f"{option}: {path!r} is no folder" + ("; share the folder that it is in" if is_write else " and no file"))
+    if is_write and not os.path.isdir(real):
+        raise MassGenError(f"{option}: {path!r} is no folder; share the folder that it is in")
     return real
 
 
