@@ -84,6 +84,15 @@ def test_what_a_preset_needs_is_told(call: Call) -> None:
     assert "  missing here: ANTHROPIC_API_KEY (massgen auth set ANTHROPIC_API_KEY)" in text
 
 
+def test_a_program_that_is_missing_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody looks for a package that has the program's name."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    servers = {name: {"command": name} for name in ("uvx", "npx", "thing")}
+    found = needs({"agents": [{"backend": "scripted"}], "toolsets": [{"type": "mcp", "servers": servers}]}, PLUGINS)
+
+    assert [need.missing for need in found if need.what == "program"] == ["pip install uv", "install Node.js", "install thing"]
+
+
 def test_a_plugin_that_is_missing_is_named_with_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what to install can be copied."""
     monkeypatch.setenv("OPENAI_API_KEY", "here")

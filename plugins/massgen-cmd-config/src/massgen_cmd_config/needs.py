@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Need", "needs", "with_keys"]
 
+# Where the programs come from that start servers.
+_INSTALL: Mapping[str, str] = {
+    **dict.fromkeys(("uv", "uvx"), "pip install uv"),
+    **dict.fromkeys(("node", "npx"), "install Node.js"),
+    "bunx": "install Bun",
+    "docker": "install Docker",
+}
+
 
 @attrs.frozen(kw_only=True)
 class Need:
@@ -48,7 +56,7 @@ def needs(document: Mapping[str, Any], plugins: Plugins) -> tuple[Need, ...]:
             is_set = any(os.environ.get(key.removeprefix("env:")) for key in keys)
             found.setdefault(("key", names), Need(what="key", name=names, missing="" if is_set else f"massgen auth set {keys[0]}"))
         for program in _programs(options):
-            missing = "" if shutil.which(program) else f"install {program}"
+            missing = "" if shutil.which(program) else _INSTALL.get(program, f"install {program}")
             found.setdefault(("program", program), Need(what="program", name=program, missing=missing))
     return tuple(found.values())
 

@@ -256,7 +256,10 @@ class _Attempts:
                 checks = [*checks, Check(what=what, state="failed", text=text, remedy="exclude them from one of the two")]
             self.listed.setdefault(agent, set()).update(tools)
             more = f" and {len(tools) - _TOOLS} more" if len(tools) > _TOOLS else ""
-            return [*checks, Check(what="", text=f"{len(tools)} tools: {', '.join(tools[:_TOOLS])}{more}" if tools else "no tools")]
+            return [
+                *checks,
+                Check(what="", text=f"{len(tools)} tool{'s' * (len(tools) != 1)}: {', '.join(tools[:_TOOLS])}{more}" if tools else "no tools"),
+            ]
 
         if await self.attempt(what, work, tools) and (executor := section.options.get("executor")) is not None:
             await self.attempt(f"sandbox of {what}", partial(self.executor, agent, executor))
