@@ -136,7 +136,7 @@ async def test_a_whole_run_on_a_real_terminal(story: Make, terminal: Callable[[i
         assert words in window.text
     assert screen[0] == ""
     assert screen[1].startswith("  ★ ben wins · 2 of 3 votes")
-    assert len(screen) == 8
+    assert len(screen) in (8, 9), "figures take a second line on a narrow terminal"
     assert all(cell_len(line) <= columns for line in screen)
 
 

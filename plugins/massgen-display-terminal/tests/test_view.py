@@ -204,3 +204,12 @@ def test_the_summary_says_how_quick_models_were(story: Make) -> None:
     lines = [" ".join(line.plain.split()) for line in summary(board_of(told.end()), width=120)]
 
     assert "ben acme 1 call · 90 tokens · $0.5000 · first token 1.2 s · 50 tokens/s" in lines
+
+
+@pytest.mark.parametrize("width", [30, 50, 80])
+def test_the_summary_names_the_run_whole(story: Make, width: int) -> None:
+    """However narrow the terminal, the run's id can be copied: further commands take it."""
+    lines = [line.plain for line in summary(board_of(story().begin().ask().stream().answer().vote().present().end()), width=width)]
+
+    assert any("run 20261120-0915-k7" in line for line in lines)
+    assert all(cell_len(line) <= width for line in lines)

@@ -15,8 +15,8 @@ from massgen_display_terminal.board import AgentRow, Board
 
 __all__ = ["frame", "summary"]
 
-# The sixteen colours follow the terminal's own theme; red is kept for what went wrong.
-_COLORS = ("cyan", "magenta", "yellow", "blue", "green", "bright_cyan", "bright_magenta", "bright_yellow", "bright_blue", "bright_green")
+# The sixteen colours follow the terminal's own theme; those that are hard to read on black or on white come last, red is kept for what went wrong.
+_COLORS = ("cyan", "magenta", "yellow", "bright_blue", "green", "bright_magenta", "bright_cyan", "blue", "bright_green", "bright_yellow")
 _DIM, _BOLD, _BAD, _GOOD = Style(dim=True), Style(bold=True), Style(color="red"), Style(color="green")
 _MARKS = {"waiting": "○", "thinking": "●", "using_tools": "◆", "answered": "✓", "voted": "✓", "presenting": "★", "done": "✓", "out": "✗"}
 _BUSY = ("thinking", "using_tools", "presenting")
@@ -59,7 +59,7 @@ def summary(board: Board, *, width: int) -> list[Text]:
         lines.append(Text(f"✗ {len(gone) - 6} more are out", _DIM))
     lines += _notices(board, inner, 4)
     lines += _models(board, inner, 6)
-    lines.append(_fitted(Text(" · ".join(_figures(board)), _DIM), inner))
+    lines += _joined(_figures(board), inner)
     return [Text(), *(_placed(line, width) for line in lines), Text()]
 
 
@@ -148,12 +148,34 @@ def _figures(board: Board) -> list[str]:
 
 def _models(board: Board, width: int, most: int) -> list[Text]:
     """Say what each agent's models used, cost and how quick they were, where they streamed."""
+    rows = [row for row in board.figures.rows if row.first is not None]
+    names = min(max((cell_len(clean_line(row.agent, 40)) for row in rows[:most]), default=0), width // 4)
+    models = min(max((cell_len(clean_line(row.model, 60)) for row in rows[:most]), default=0), width // 4)
     lines = []
-    for row in [row for row in board.figures.rows if row.first is not None][:most]:
-        agent = clean_line(row.agent, 40)
-        name = Text.assemble((agent, _color(board, agent)), (f"  {clean_line(row.model, 60)}", _DIM))
-        lines.append(_spread(name, Text(" · ".join(row.words), _DIM), width))
+    for row in rows[:most]:
+        agent, model = clean_line(row.agent, 40), clean_line(row.model, 60)
+        name = Text.assemble((_column(agent, names), _color(board, agent)), (f"  {_column(model, models)}  ", _DIM))
+        # The cost is known, or not, of the whole run: below.
+        lines.append(_fitted(name.append(" · ".join(word for word in row.words if word != "cost unknown"), _DIM), width))
+    if len(rows) > most:
+        lines.append(Text(f"{len(rows) - most} more: massgen show", _DIM))
     return lines
+
+
+def _column(text: str, width: int) -> str:
+    """Return a text of exactly so many cells, cut with an ellipsis."""
+    return set_cell_size(text, width) if cell_len(text) <= width else f"{set_cell_size(text, max(0, width - 1))}…"
+
+
+def _joined(parts: list[str], width: int) -> list[Text]:
+    """Put parts into as few lines as hold them whole."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and cell_len(f"{lines[-1]} · {part}") <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return [_fitted(Text(line, _DIM), width) for line in lines]
 
 
 def _votes(board: Board, width: int, *, brief: bool) -> list[Text]:
@@ -280,8 +302,8 @@ def _body(board: Board, row: AgentRow, width: int, count: int) -> list[Text]:
     shown = wrapped[:count] if is_head else wrapped[-count:]
     if is_head and len(wrapped) > count:
         shown[-1].rstrip()
-        shown[-1].truncate(width - 3)
-        shown[-1].append("…")
+        shown[-1].truncate(width - 4)
+        shown[-1].append("…" if shown[-1].plain[-1:].isalnum() else " …")
     bar = Style(dim=True) + _color(board, row.name)
     lines = [Text.assemble(("│ ", bar)).append_text(line) for line in shown]
     return lines + [Text() for _ in range(count - len(lines))]
