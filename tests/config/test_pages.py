@@ -14,7 +14,7 @@ from massgen_core.config.structure import structure
 from massgen_core.config.tree import Place, graft, merge
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("how-to/configure-a-run.md", "explanation/configuration.md")
+PAGES = ("../README.md", "how-to/configure-a-run.md", "explanation/configuration.md")
 BLOCKS = [
     (f"{page}-{number}", text)
     for page in PAGES
