@@ -201,6 +201,16 @@ class Faults:
         said = told(body)
         return self._made(said.status or self._meant(said), {}, said, model)
 
+    def of_page(self, headers: Mapping[str, str]) -> BackendFault | None:
+        """Return the error of a web page that came instead of an answer, whatever its status says; None where it is none.
+
+        It may be the page of a proxy, which goes away, or of a wrong address.
+        """
+        kind = headers.get("content-type", "")
+        if not kind.startswith("text/html"):
+            return None
+        return ConnectionLost(f"{self.where} sent a web page ({self.shown(kind)}) instead of an answer. {self._rules.address}")
+
     def garbled(self, what: str) -> BackendFault:
         """Return the error of a server that does not keep to the protocol."""
         return ConnectionLost(f"{self.where} sent {what}")
@@ -220,12 +230,16 @@ class Faults:
         return 500
 
     def _made(self, status: int, headers: Mapping[str, str], error: Told, model: str) -> BackendFault:
-        said, words = f"{self.where} says: {self.shown(error.message) or f'HTTP {status} without a word'}", f"{error.words} {error.message}"
+        shown, words = self.shown(error.message) or f"HTTP {status} without a word", f"{error.words} {error.message}"
+        said = f"{self.where} says: {shown}{'' if shown[-1] in '.!?…:' else '.'}"
         if status in self._rules.too_long or (status in (400, 413, 422, 500) and _TOO_LONG.search(words)):
             return ContextTooLong(f"{said} The conversation does not fit into the context of {model!r}.", status=status)
         is_refused = status in (400, 403, 412, 429)
         if status == 402 or (is_refused and _NO_MONEY.search(words)) or (status in (400, 403) and _NO_CREDIT.search(error.message)):
-            return AuthenticationFailed(f"{said} The account behind {self.reference or 'this server'!r} has no credit left.", status=status)
+            return AuthenticationFailed(
+                f"{said} The account behind {self.reference or 'this server'!r} has no credit left: add some there, or use another key.",
+                status=status,
+            )
         if status in (401, 403, 407) or _BAD_KEY.search(error.words) or (status == 400 and "api key" in error.message.lower()):
             return AuthenticationFailed(f"{said} {self._advice}", status=status)
         wait = error.wait if (asked := retry_after(headers)) is None else asked

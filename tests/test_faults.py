@@ -150,6 +150,14 @@ def test_no_credit(status: int, body: Any) -> None:
     assert "env:K" in str(fault)
 
 
+def test_sentences() -> None:
+    """What a provider says ends as a sentence before what to do follows."""
+    assert str(FAULTS.of_status(401, {}, {"error": {"message": "invalid key"}}, "m")).startswith(
+        "example says: invalid key. Check the key of 'env:K'"
+    )
+    assert str(FAULTS.of_status(400, {}, {"error": {"message": "why?"}}, "m")) == "example says: why?"
+
+
 def test_error_beside_the_answer() -> None:
     """An error that says no status is known by its words for people: an address where nothing is will not be tried again."""
     assert type(FAULTS.of_event({"error": "Unexpected endpoint or method. (POST /chat/completions)"}, "m")) is BadRequest

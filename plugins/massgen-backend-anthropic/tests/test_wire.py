@@ -19,9 +19,10 @@ from massgen_core.api import (
     LimitsChunk,
     ModelMissing,
     Overloaded,
+    ReasoningChunk,
 )
 from massgen_testkit import PlainContext, WireSuite
-from massgen_testkit.protocols.messages import FILTERED, WIRE_FAULTS, rejected
+from massgen_testkit.protocols.messages import FILTERED, WIRE_FAULTS, block, ended, rejected, started
 from massgen_testkit.provider import Play
 
 from .stage import KEY, MODEL, QUESTION, hear, items, played, stop
@@ -46,6 +47,28 @@ async def test_blocks_of_unknown_kinds_go_back(tmp_path: Path) -> None:
     """A block that nobody here knows may matter to the provider: it is an item."""
     async with played(tmp_path, WIRE_FAULTS["unknown_events"]) as (backend, _):
         assert items(await hear(backend)) == [{"type": "mystery", "stuff": 1}]
+
+
+async def test_blocks_in_pieces_go_back_whole(tmp_path: Path) -> None:
+    """Blocks of tools that run at the provider, and of whatever it adds, are put together from their pieces before they go back."""
+    pieces = ('{"a": ', "1}")
+    call = {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "echo", "server_name": "s"}
+    result = {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": False, "content": [{"type": "text", "text": "Hello"}]}
+    play = Play(
+        pieces=(
+            started(),
+            *block(0, {"type": "compaction", "content": None}, {"type": "compaction_delta", "content": "So far: nothing."}),
+            *block(1, {**call, "input": {}}, *({"type": "input_json_delta", "partial_json": piece} for piece in pieces)),
+            *block(2, result),
+            *block(3, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Done."}),
+            *ended(),
+        )
+    )
+    async with played(tmp_path, play) as (backend, _):
+        heard = await hear(backend)
+
+    assert items(heard) == [{"type": "compaction", "content": "So far: nothing."}, {**call, "input": {"a": 1}}, result]
+    assert "found: Hello" in "".join(chunk.text for chunk in heard if isinstance(chunk, ReasoningChunk))
 
 
 @pytest.mark.parametrize(

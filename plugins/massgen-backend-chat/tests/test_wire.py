@@ -151,13 +151,6 @@ async def test_errors_in_other_places(tmp_path: Path, name: str, words: str) -> 
     assert text(heard) == "The capital of "
 
 
-async def test_page_instead_of_an_answer(tmp_path: Path) -> None:
-    """A page where an answer should be means a wrong address: it is said, and not tried again."""
-    async with played(tmp_path, WIRE_FAULTS["page_instead"]) as (backend, _):
-        with pytest.raises(BadRequest, match=r"text/html.*base_url"):
-            await hear(backend, [])
-
-
 async def test_what_a_server_signed_returns(tmp_path: Path) -> None:
     """What a server says beside its calls, such as signatures of thoughts, goes back with them as it came; without them some refuse it."""
     heard: list[Chunk] = []

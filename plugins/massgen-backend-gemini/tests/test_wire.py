@@ -47,7 +47,9 @@ def text(heard: list[Chunk]) -> str:
     return "".join(chunk.text for chunk in heard if isinstance(chunk, TextChunk))
 
 
-@pytest.mark.parametrize("name", ["slow_first_byte", "unknown_events", "carriage_returns", "closing_mark", "no_stream", "new_finish_reason"])
+@pytest.mark.parametrize(
+    "name", ["slow_first_byte", "heartbeats", "unknown_events", "carriage_returns", "closing_mark", "no_stream", "new_finish_reason"]
+)
 async def test_harmless_oddities(name: str, played: Any) -> None:
     """What is odd and harmless changes nothing of the answer."""
     heard: list[Chunk] = []
@@ -59,6 +61,13 @@ async def test_harmless_oddities(name: str, played: Any) -> None:
     assert heard[-1].reason == "stop"
 
 
+async def test_page_instead_of_an_answer(played: Any) -> None:
+    """A web page where an answer should be is called one, with what to check."""
+    async with played(Play(media_type="text/html", pieces=(b"<!doctype html>",))) as (backend, _, _):
+        with pytest.raises(ConnectionLost, match=r"text/html.*base_url"):
+            await hear(backend, [])
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [
@@ -68,6 +77,7 @@ async def test_harmless_oddities(name: str, played: Any) -> None:
         ("silent_end", ConnectionLost),
         ("malformed_json", ConnectionLost),
         ("error_event_without_code", Overloaded),
+        ("error_without_event", Overloaded),
     ],
 )
 async def test_broken_streams(name: str, error: type[BackendFault], played: Any) -> None:

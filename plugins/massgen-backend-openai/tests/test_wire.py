@@ -20,7 +20,6 @@ from massgen_core.api import (
     BackendFault,
     BadRequest,
     Chunk,
-    ConnectionLost,
     ItemChunk,
     LimitsChunk,
     Message,
@@ -80,13 +79,6 @@ async def hear(backend: OpenAIBackend, heard: list[Chunk], request: ModelRequest
 
 def text(heard: list[Chunk]) -> str:
     return "".join(chunk.text for chunk in heard if isinstance(chunk, TextChunk))
-
-
-async def test_page_instead_of_an_answer(tmp_path: Path) -> None:
-    """A proxy's page with a good status is an error that can be retried."""
-    async with played(tmp_path, WIRE_FAULTS["page_instead_of_events"]) as (backend, _):
-        with pytest.raises(ConnectionLost):
-            await hear(backend, [])
 
 
 async def test_limits_are_told(tmp_path: Path) -> None:

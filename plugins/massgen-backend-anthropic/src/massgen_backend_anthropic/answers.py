@@ -169,7 +169,9 @@ class Answer:
     def _add(self, block: _Block, delta: Mapping[str, Any], found: list[Chunk]) -> None:
         kind = delta.get("type")
         name = _PIECES.get(kind) if isinstance(kind, str) else None
-        if name is not None and isinstance(text := delta.get(name), str):
+        if kind == "compaction_delta":
+            block.raw.update({field: value for field, value in delta.items() if field != "type"})  # it comes whole
+        elif name is not None and isinstance(text := delta.get(name), str):
             block.pieces.setdefault(name, []).append(text)
             if name == "text" and text:
                 self._is_said = True
@@ -195,7 +197,7 @@ class Answer:
                 raw[name] = block.joined(name)
         if block.citations:
             raw["citations"] = block.citations
-        if kind in ("tool_use", "server_tool_use"):
+        if kind.endswith("tool_use"):  # ours, or one that the provider or a server of its runs
             self._ask(block, found)
         self.blocks.append(raw)
         # Texts are told as they come; a block of text is kept only where its bounds or its citations would be lost.

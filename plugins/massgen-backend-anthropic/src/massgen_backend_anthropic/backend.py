@@ -151,6 +151,8 @@ class AnthropicBackend:
             if response is None:
                 answer.finish = FILTERED
                 break
+            if page := self._faults.of_page(response.headers):
+                raise page
             if (limits := rate_limits(response.headers)) is not None:
                 yield LimitsChunk(limits)
             async with aclosing(self._read(response, answer, model)) as chunks:

@@ -44,7 +44,7 @@ def cited(citation: Mapping[str, Any]) -> str:
 
 def _page(entry: Mapping[str, Any]) -> str:
     title, url = entry.get("title"), entry.get("url")
-    return f"{title} ({url})" if title and url else str(title or url or "")
+    return f"{title} ({url})" if title and url else str(title or url or entry.get("text") or "")
 
 
 def _line(text: str) -> str:

@@ -28,7 +28,7 @@ DRAIN_SECONDS = 0.2
 DIALECT = Dialect(root_unions=False)
 FAULTS = FaultRules(
     address="Is the base_url right? A path like /v1 may be missing.",
-    lists="massgen models --backend chat --remote, with your --set options, asks the server for its list",
+    lists="massgen models chat --remote, with the same options by --set, asks the server for its list",
     hints=(("no endpoints found that", "No server behind this router takes such a request; use another model, or ask for less."),),
 )
 _decode = msgspec.json.Decoder().decode
@@ -86,8 +86,8 @@ class ChatBackend:
                     with self._mapped():
                         raw = await _head(response)
                     raise self._faults.of_status(response.status_code, response.headers, raw, model)
-                if (media_type := response.headers.get("content-type", "")).startswith("text/html"):
-                    raise BadRequest(f"{self._faults.where} sent a page ({media_type}) instead of an answer. {FAULTS.address}")
+                if page := self._faults.of_page(response.headers):
+                    raise page
                 async with aclosing(self._stream(response, model)) as chunks:
                     yield chunks
             finally:

@@ -197,6 +197,8 @@ class GeminiBackend:
                                 yield made
                         else:
                             yield chunk
+            if page := self._faults.of_page(call.headers):
+                raise page
             for chunk in answer.end(call.message):
                 yield chunk
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -16,6 +17,8 @@ from massgen_backend_gemini.faults import StreamError
 __all__ = ["LIMIT", "Events", "TooLong"]
 
 LIMIT = 64 * 1024 * 1024  # bytes of one event; images may be in it
+LOOSE = 100  # lines of an error that is no event
+_FIELDS = (b":", b"event:", b"id:", b"retry:")
 # Outside of texts JSON has none of these.
 _SEPARATORS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
 
@@ -41,6 +44,7 @@ class Events(httpx2.AsyncByteStream):
         self._parts: list[bytes] = []  # of the line that is not yet whole
         self._data: list[bytes] = []  # of the event that is not yet whole
         self._kept = 0
+        self._loose: list[bytes] = []  # lines that belong to no event
 
     async def aclose(self) -> None:
         """Free the connection."""
@@ -66,6 +70,9 @@ class Events(httpx2.AsyncByteStream):
         left = b"".join(self._parts)
         for event in self._whole(left) if self._is_json else self._events([left, b""]):
             yield event
+        if self._loose:  # some errors come as they are, without an event around them
+            with suppress(ValueError):
+                self._look(json.loads(b"\n".join(self._loose)))
 
     def _events(self, lines: list[bytes]) -> Iterator[bytes]:
         for raw in lines:
@@ -74,8 +81,10 @@ class Events(httpx2.AsyncByteStream):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
             elif not line and self._data:
                 data, self._data = b"\n".join(self._data), []
-                if data != b"[DONE]":
+                if data.strip() not in (b"", b"[DONE]"):
                     yield self._told(data)
+            elif line and len(self._loose) < LOOSE and not line.startswith(_FIELDS):
+                self._loose.append(line)
 
     def _whole(self, document: bytes) -> Iterator[bytes]:
         found = json.loads(document)
@@ -110,4 +119,4 @@ class Events(httpx2.AsyncByteStream):
 
 def _is_event(piece: bytes) -> bool:
     """Tell whether a piece is one whole event; most are."""
-    return piece[:6] == b"data: " and piece[-2:] == b"\n\n" and piece.count(b"\n") == 2 and piece[6:12] != b"[DONE]"
+    return piece[:6] == b"data: " and piece[-2:] == b"\n\n" and piece.count(b"\n") == 2 and piece[6:7] == b"{"

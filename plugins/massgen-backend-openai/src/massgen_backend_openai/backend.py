@@ -117,7 +117,10 @@ class OpenAIBackend:
             # Its traceback holds the request, and so the key.
             fault = self._faults.of(error, model)
         else:
-            return stream
+            if (page := self._faults.of_page(stream.response.headers)) is None:
+                return stream
+            await stream.close()
+            fault = page
         raise fault from None
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:

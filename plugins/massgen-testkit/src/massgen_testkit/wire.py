@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import anyio
 import anyio.lowlevel
+import attrs
 import pytest
 
 from massgen_core.api import (
@@ -36,6 +37,8 @@ from massgen_testkit.scenarios import SECRET
 __all__ = ["BROKEN", "Listener", "WireSuite"]
 
 BEGUN = "The capital of "
+HEARTBEATS = (b": ping\n\n", b"data:\n\n", b"data: \n\n")
+PAGE = Play(media_type="text/html; charset=utf-8", pieces=(b"<!doctype html><title>Sign in</title>",))
 BROKEN: Mapping[str, type[BackendFault]] = {
     "stall": TimedOut,
     "drop": ConnectionLost,
@@ -127,6 +130,21 @@ class WireSuite(Suite):
                 await listener.listen()
             assert listener.text == BEGUN, name
             assert listener.stop.reason == "stop", name
+
+    async def test_heartbeats(self, tmp_path: Path) -> None:
+        """Comments and events without data, with which servers and proxies keep a connection open, are no part of the answer."""
+        whole = self.faults["slow_first_byte"]
+        play = attrs.evolve(whole, pieces=tuple(piece for each in whole.pieces for piece in (*HEARTBEATS, each)))
+        async with self.played(tmp_path, play) as (listener, _):
+            await listener.listen()
+
+        assert (listener.text, listener.stop.reason) == (BEGUN, "stop")
+
+    async def test_page_instead_of_an_answer(self, tmp_path: Path) -> None:
+        """A web page where an answer should be is called one; it can be tried again, as a proxy's page may go away."""
+        async with self.played(tmp_path, PAGE) as (listener, _):
+            with pytest.raises(ConnectionLost, match="text/html"):
+                await listener.listen()
 
     async def test_broken_streams(self, tmp_path: Path) -> None:
         """A stream that breaks raises an error that can be retried, after all that came before; the call is not repeated by itself."""

@@ -155,7 +155,6 @@ WIRE_FAULTS: Mapping[str, Play] = {
             _ENDED[1],
         )
     ),
-    "page_instead": Play(media_type="text/html; charset=utf-8", pieces=(b"<!doctype html><title>Sign in</title>",)),
     "signed_calls": Play(
         pieces=(
             _choice({"reasoning": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "h", "index": 0}]}),

@@ -147,6 +147,10 @@ WIRE_FAULTS: Mapping[str, Play] = {
     "drop_inside_an_event": Play(pieces=(*_BEGUN, gemini_event({"text": "France"})[:30]), end="drop"),
     "silent_end": Play(pieces=_BEGUN),
     "malformed_json": Play(pieces=(*_BEGUN, b'data: {"candidates": [{"content": {\n\n', *_ENDED)),
+    "heartbeats": Play(pieces=(b"data:\n\n", *_BEGUN, b"data: \n\n", b": ping\n\n", *_ENDED)),
+    "error_without_event": Play(
+        pieces=(*_BEGUN, b'{\n  "error": {\n    "code": 503,\n    "message": "overloaded",\n    "status": "UNAVAILABLE"\n  }\n}\n')
+    ),
     "unknown_events": Play(
         pieces=(
             b": hello\n\n",

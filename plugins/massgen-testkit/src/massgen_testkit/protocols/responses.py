@@ -272,7 +272,6 @@ WIRE_FAULTS: Mapping[str, Play] = {
     "retry_after_date": refused(429, "slow down", retry_after="Fri, 31 Dec 2199 23:59:59 GMT"),
     "unavailable_for_a_while": refused(503, "restarting", retry_after="7"),
     "gateway_page": Play(status=502, media_type="text/html", pieces=(b"<html><body>Bad Gateway</body></html>",)),
-    "page_instead_of_events": Play(media_type="text/html", pieces=(b"<html><body>Welcome</body></html>",)),
     "slow_first_byte": Play(delay=0.2, pieces=_END),
     "stall": Play(pieces=_TEXT, end="stall"),
     "drop": Play(pieces=_TEXT, end="drop"),
