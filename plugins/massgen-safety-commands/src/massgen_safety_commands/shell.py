@@ -18,6 +18,7 @@ _BRACES = re.compile(r"\{[^{}\s]*,[^{}\s]*\}")
 _OPENING = frozenset({"if", "while", "until", "for", "select", "case", "{"})
 _CLOSING = frozenset({"fi", "done", "esac", "}"})
 _PASSING = frozenset({"then", "do", "else", "elif", "!", "time", "coproc", "function"})
+_NAMING = frozenset({"coproc", "function"})
 _LOADING = frozenset(
     {"LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "PROMPT_COMMAND", "PYTHONSTARTUP", "PERL5OPT", "GIT_SSH_COMMAND"}
 )
@@ -138,8 +139,9 @@ class Shell:
         text = piece.text
         if piece.is_quoted:
             return [Item("./" + text if text[:1] == "~" else text)]
+        if "{" in text:
+            self.facts.is_plain = False  # a shell may make other words of it
         if _BRACES.fullmatch(text):
-            self.facts.is_plain = False
             return [Item(part) for part in text[1:-1].split(",")]
         return [Item(text)]
 
@@ -179,21 +181,21 @@ class _Walk:
 
     def through(self, tokens: Sequence[Token]) -> Stage:
         self.frames = [_Frame("", self.fed, self.shell.folder)]
-        for token in tokens:
+        for at, token in enumerate(tokens):
             if token.kind == "redirection":
                 self.redirections.append(token)
             elif token.kind == "operator":
                 self._operator(token.text)
-            elif self.words or not self._is_keyword(token):
+            elif self.words or not (_is_name(tokens, at) or self._is_keyword(token)):
                 self.words.append(token)
         self._end()
         return sum((frame.out for frame in self.frames), start=Stage())
 
     def _is_keyword(self, token: Token) -> bool:
         """Whether a command's first word belongs to the script's structure; then it is dealt with."""
-        if len(token.pieces) != 1 or token.pieces[0].kind != "text" or token.pieces[0].is_quoted:
-            return False
-        word = token.pieces[0].text
+        word = _bare(token)
+        if word in _NAMING:
+            self.shell.facts.is_plain = False
         if word in _OPENING:
             self.frames.append(_Frame(word, self.fed, self.shell.folder))
             return word not in ("for", "select", "case")  # those are read when they are whole
@@ -309,6 +311,21 @@ class _Walk:
             return Stage(target.fed | ({"curl"} if place in shell.fetched else _NOTHING))
         shell.facts.use(target.text, "write", shell.folder)
         return fed
+
+
+def _bare(token: Token) -> str:
+    """Return a word without quotes or anything else to expand; empty where it is none."""
+    is_bare = len(token.pieces) == 1 and token.pieces[0].kind == "text" and not token.pieces[0].is_quoted
+    return token.pieces[0].text if is_bare else ""
+
+
+def _is_name(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a command's first word is no command, but the name of what follows: `function NAME ...`, `coproc NAME {`."""
+    before = _bare(tokens[at - 1]) if at else ""
+    if before != "coproc":
+        return before == "function"
+    after = tokens[at + 1] if at + 1 < len(tokens) else None
+    return after is not None and (_bare(after) in _OPENING or (after.kind, after.text) == ("operator", "("))
 
 
 def _is_assignment(word: Token) -> re.Match[str] | None:
