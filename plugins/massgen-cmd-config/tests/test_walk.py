@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from massgen_cmd_config.facts import Facts, Installed, Option
 from massgen_cmd_config.questions import Question, asked
 from massgen_cmd_config.servers import server, server_refusal
 from massgen_cmd_config.walk import Walk
+from massgen_core.api import ModelInfo
 
 
 def refuses(kind: str, name: str, options: Mapping[str, Any]) -> str:
@@ -275,3 +277,19 @@ def test_any_text_is_a_server_or_refused(text: str) -> None:
         made = server(text)
 
         assert text.strip() == "none" or made.name
+
+
+def test_models_that_are_known_are_named() -> None:
+    """Those that fit the options that are chosen, what is on this machine first, and few."""
+    models = [
+        *(ModelInfo(name=f"near-{number}", options={"preset": "near"}) for number in range(9)),
+        ModelInfo(name="far-1", options={"preset": "far"}),
+        ModelInfo(name="here", is_local=True),
+    ]
+    known = attrs.evolve(FACTS, models=lambda backend: models if backend == "chat" else ())
+    found = {"backends": "local, chat", "backend.chat.preset": "far", "preset": "none", "purpose": "question"}
+    hints = {question.key: question.hints for question in asked(known, found) if question.key.startswith("model.")}
+
+    assert hints == {"model.local": (), "model.chat": ("here", "far-1")}
+    hints = {question.key: question.hints for question in asked(known, {**found, "backend.chat.preset": "near"})}
+    assert hints["model.chat"] == ("here", *(f"near-{number}" for number in range(5)))

@@ -245,7 +245,9 @@ def test_back_help_and_preview(sit_down: Sit, tmp_path: Path) -> None:
     person = sit_down(["--no-try"])
     person.answer("Start from a preset?", "<")
     person.until("this is the first question")
-    person.answer("Start from a preset?", "\r")
+    person.answer("Start from a preset?", "\x1b[B")
+    person.until("ask before every tool")  # in full, though the line of the list is cut
+    person.answer("Start from a preset?", "\x1b[A\r")
     person.answer("What is it for?", "research\r")
     person.answer("Which providers?", "?")
     person.until("Different providers make different mistakes")
@@ -266,7 +268,8 @@ def test_back_help_and_preview(sit_down: Sit, tmp_path: Path) -> None:
     person.answer("Which model of scripted?", "\x1b[D")
     person.answer("How many agents?", "\r")
     person.answer("Which model of scripted?", "\r")
-    person.answer("How do they come", "nothing-like-this\r" + "\x7f" * 20 + "\r")
+    person.answer("How do they come", "nothing-like-this\r")
+    person.answer("nothing-like-this  not there", "\x7f" * 20 + "\r")
     for question in ("Which tools do agents get?", "Which folder may agents", "How many seconds", "How many US dollars", "How is a run shown?"):
         person.answer(question, "\r")
     person.answer("Write this?", "<")

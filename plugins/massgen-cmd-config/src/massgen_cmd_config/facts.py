@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from massgen_core.api import (
     BackendSpec,
     ConfigProblems,
     MassGenError,
+    ModelInfo,
     PluginProblem,
     PresetSpec,
     clean_line,
@@ -84,6 +85,7 @@ class Facts:
         limits: The keys of limits.
         keys: The keys of a whole configuration.
         refuses: Says what is wrong with options of a plugin: kind, name, options; empty where nothing is.
+        models: Returns the models that are known of a backend, with the options that they need.
         withheld: Says why agents cannot be given a folder or file, as a path from the file that is made; empty where they can.
     """
 
@@ -97,6 +99,7 @@ class Facts:
     limits: tuple[Option, ...] = ()
     keys: frozenset[str] = frozenset()
     refuses: Callable[[str, str, Mapping[str, Any]], str] = attrs.field(default=lambda kind, name, options: "", eq=False, repr=False)
+    models: Callable[[str], Sequence[ModelInfo]] = attrs.field(default=lambda backend: (), eq=False, repr=False)
     withheld: Callable[[str], str] = attrs.field(default=lambda path: "", eq=False, repr=False)
 
 
@@ -126,8 +129,18 @@ def facts(app: App, folder: Path) -> Facts:
         ),
         keys=frozenset(row.path for row in rows),
         refuses=lambda kind, name, options: _refusal(plugins, kind, name, options),
+        models=functools.cache(lambda backend: _models(plugins, backend)),
         withheld=functools.cache(lambda path: _withheld(plugins, folder, path)),
     )
+
+
+def _models(plugins: Plugins, backend: str) -> Sequence[ModelInfo]:
+    try:
+        spec = plugins.get("backend", backend)
+        assert isinstance(spec, BackendSpec)
+        return tuple(plugins.resolve(spec.catalogue, kind="backend", name=backend).models()) if spec.catalogue else ()
+    except Exception:  # a plugin's defect costs a hint, and no answer
+        return ()
 
 
 def _all(plugins: Plugins, kind: str) -> tuple[Installed, ...]:

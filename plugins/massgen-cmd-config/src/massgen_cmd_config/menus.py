@@ -72,7 +72,8 @@ class Menus:
     def begin(self, target: str) -> None:
         """Say what is made, and how."""
         self._print([("class:title", clean_line(target, 400))])
-        self.say("? help   < back   = preview\nCtrl-C leaves and keeps your answers", "faint")
+        arrows = "arrows" if self._is_plain else "\u2191\u2193"
+        self.say(f"{arrows} Enter choose   ? help   < back   = preview\nCtrl-C leaves and keeps your answers", "faint")
         self._print([])
 
     def ask(self, question: Question, proposal: str, place: str, draft: str = "") -> str | Move:
@@ -153,6 +154,7 @@ class Menus:
             title = f"{clip(name, column)}{' ' * (column - get_cwidth(clip(name, column)))}  {clean_line(said, 200)}".rstrip()
             line = _Named(clip(title, max(8, self._width - 7)))
             line.name = name
+            line.more = clean_line(said, 400) if line != title else ""
             choices.append(questionary.Choice(line, value=name, checked=question.is_many and name in chosen))
         hint = f"{place}  space picks" if question.is_many else place
         common: dict[str, Any] = {"qmark": self._mark, "style": _STYLE, "instruction": hint or " ", "pointer": self._pointer}
@@ -167,8 +169,14 @@ class Menus:
         # What is searched stands above the choices, not at the foot of the terminal.
         control.get_search_string_tokens = lambda: None  # type: ignore[method-assign]
         choices_text: Any = control.text
-        control.text = lambda: [*_searched(control), *choices_text()]
+        control.text = lambda: [*_searched(control), *choices_text(), *self._more(control)]
         return made, control
+
+    def _more(self, control: InquirerControl) -> list[tuple[str, str]]:
+        """Return in full, below the list, what does not fit into the line that is pointed at."""
+        line = control.get_pointed_at().title
+        more = line.more if isinstance(line, _Named) else ""
+        return [("class:faint", "".join(f"\n   {part}" for part in ["", *textwrap.wrap(more, max(20, self._width - 7))]))] if more else []
 
     def _bind(self, bindings: Any, control: InquirerControl | None, proposal: str = "", *, is_many: bool = False) -> None:
         """Add the keys that every question has."""
@@ -224,13 +232,21 @@ class _Named(str):
     """A line of a menu, in which only its name is searched."""
 
     name: str
+    more: str
 
     def lower(self) -> str:
         return self.name.lower()
 
 
 def _searched(control: InquirerControl) -> list[tuple[str, str]]:
-    return [("class:search_success", f"   /{control.search_filter}\n")] if control.search_filter else []
+    if not control.search_filter:
+        return []
+    is_found = any(control.search_filter.lower() in str(one.value).lower() for one in control.choices)
+    return (
+        [("class:search_success", f"   /{control.search_filter}\n")]
+        if is_found
+        else [("class:search_none", f"   /{control.search_filter}  not there\n")]
+    )
 
 
 def _unfind(control: InquirerControl, first: int, event: KeyPressEvent) -> None:

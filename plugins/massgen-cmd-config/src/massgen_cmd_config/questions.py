@@ -15,6 +15,7 @@ __all__ = ["NONE", "PURPOSES", "Answers", "Question", "asked", "listed", "taken"
 
 Answers: TypeAlias = Mapping[str, str]
 NONE = "none"
+_MOST_HINTS = 6
 
 PURPOSES = {
     "question": ("questions of any kind", ""),
@@ -35,6 +36,7 @@ class Question:
         help: What to know before answering.
         default: The answer of `--yes`, and of pressing Enter.
         choices: The only answers that there are, each with what to say of it; empty: any text.
+        hints: Some of the answers that there are, where any text is one.
         check: Says what is wrong with an answer; an empty text where nothing is.
         is_many: Several choices may be named, separated by commas.
         is_quiet: It is only asked where its default will not do, and by `--set` or the list of changes.
@@ -45,6 +47,7 @@ class Question:
     help: str
     default: str = ""
     choices: Mapping[str, str] = attrs.field(factory=dict)
+    hints: tuple[str, ...] = ()
     check: Callable[[str], str] = attrs.field(default=lambda answer: "", eq=False, repr=False)
     is_many: bool = False
     is_quiet: bool = False
@@ -141,9 +144,18 @@ def _who(facts: Facts, found: Answers) -> Iterator[Question]:
         yield Question(
             key=f"model.{name}",
             text=f"Which model of {name}?",
-            help=f"default: the provider's own. To see what there is: massgen models {name}",
+            help=f"default: the provider's own. To see what there is, and what it costs: massgen models {name}",
             default="default",
+            hints=_known_models(facts, name, found),
         )
+
+
+def _known_models(facts: Facts, backend: str, found: Answers) -> tuple[str, ...]:
+    """Return the names of some models that can be used with the options that are chosen, those on this machine first."""
+    fitting = [
+        model for model in facts.models(backend) if all(found.get(f"backend.{backend}.{key}") == value for key, value in model.options.items())
+    ]
+    return tuple(model.name for model in sorted(fitting, key=lambda model: not model.is_local)[:_MOST_HINTS])
 
 
 def _options(facts: Facts, kind: str, plugin: Installed, found: Answers) -> Iterator[Question]:

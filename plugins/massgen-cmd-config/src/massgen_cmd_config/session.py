@@ -45,6 +45,8 @@ class Session:
 
     def _ask(self, question: Question) -> None:
         walk, draft = self._walk, ""
+        if question.hints:
+            self._front.say(clean_line(f"for instance: {', '.join(question.hints)}", 400), "faint")
         while True:
             reply = self._front.ask(question, walk.proposal(question), self._place(), draft)
             if isinstance(reply, Move):
