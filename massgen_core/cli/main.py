@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -53,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     gc.set_threshold(100_000)  # what is imported is no garbage; to look through it every 700 objects takes a fifteenth of a short run
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that knows less than Unicode gets question marks, not a traceback in the middle of an answer.
+        sys.stdout.reconfigure(errors="replace")
     try:
         return _main(arguments)
     except KeyboardInterrupt:

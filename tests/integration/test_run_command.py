@@ -209,6 +209,14 @@ def test_replay_shows_what_happened_without_calling_anything(place: dict[str, st
     assert "turn 1  purpose answer" in every.stdout
 
 
+def test_a_terminal_that_knows_less_than_unicode_still_gets_the_answer(place: dict[str, str]) -> None:
+    """What standard output cannot encode is a question mark in the answer."""
+    done = massgen(["run", "Wie grün?", "--agent", "ada=scripted", "--quiet"], {**place, "PYTHONIOENCODING": "ascii"})
+
+    assert done.returncode == 0
+    assert "Wie gr?n?" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("wrong", "advice"),
     [
