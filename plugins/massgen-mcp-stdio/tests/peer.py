@@ -48,10 +48,12 @@ def echo(stop_at_end: bool = True) -> None:  # noqa: PLR0912 - a table of behavi
                 print("the end of the flood", file=sys.stderr, flush=True)
                 answer(message["id"])
             case "junk":
-                write(b'Server starting\n\x1b[2Jcafe caf\xe9\n\n{}\n[]\n12\n{"jsonrpc":"2.0"}\n')
+                write(b'Server starting\n\x1b[2Jcafe caf\xe9\n\n{}\n[]\n12\n{"jsonrpc":"2.0"}\n{"id":%d,"msg":"a log"}\n' % message["id"])
                 answer(message["id"])
             case "bytes":
                 write(b'{"jsonrpc":"2.0","id":%d,"result":{"text":"caf\xe9"}}\n' % message["id"])
+            case "raw":
+                write(message["params"]["text"].replace("ID", str(message["id"])).encode("latin-1") + b"\n")
             case "half":
                 write(b'{"jsonrpc":"2.0","id":1,"resu')
                 return

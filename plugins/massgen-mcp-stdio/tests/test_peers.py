@@ -148,12 +148,52 @@ async def test_a_link_lives_through_bad_frames(peer: Peer) -> None:
             wrong = await speaker.ask("bytes")
             assert speaker.link.report().is_open
 
-    assert len(junk) == 6
+    assert len(junk) == 7
     assert all(isinstance(item, FrameFault) for item in junk)
     assert "\x1b" not in "".join(map(str, junk))
     assert [item.message.id for item in strays] == [999, "nobody"]
     assert wrong.result == {"text": "caf\ufffd"}
     assert len(speaker.others) == 1
+
+
+BROKEN = {
+    "neither result nor error": '{"jsonrpc":"2.0","id":ID}',
+    "no object": '{"jsonrpc":"2.0","id":ID,"result":null}',
+    "an error in words": '{"jsonrpc":"2.0","id":ID,"error":"out of cheese"}',
+    "an error without number": '{"jsonrpc":"2.0","id":ID,"error":{"code":"x","message":null}}',
+    "too deep": '{"jsonrpc":"2.0","id":ID,"result":{"a":' + "[" * 50_000 + "]" * 50_000 + "}}",
+    "no JSON": '{"jsonrpc":"2.0","id":ID,"result":{"a":undefined}}',
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_answer_is_an_error_of_its_request(peer: Peer, text: str) -> None:
+    """Nobody waits for an answer that came and cannot be read; the error shows it, and the next request is served."""
+    with anyio.fail_after(10):
+        async with peer("echo") as speaker:
+            broken = await speaker.ask("raw", text=text)
+            assert (await speaker.ask("env")).result["pid"]
+
+    assert broken.error.message.startswith(f"the answer to request {broken.id} is none that the protocol knows: ")
+    assert [fault.id for fault in speaker.others] == [broken.id]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '\xef\xbb\xbf{"jsonrpc":"2.0","id":ID,"result":{"a":1}}',
+        '[{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}},{"jsonrpc":"2.0","id":ID,"result":{"a":1}}]',
+        '{"jsonrpc":"2.0","id":ID,"result":{"a":1,"b":"\\ud800"}}',
+    ],
+    ids=["byte order mark", "several at once", "half a character"],
+)
+async def test_answers_in_unusual_writing_are_read(peer: Peer, text: str) -> None:
+    """A mark at the beginning, several messages in a line, as one revision allowed, and escapes that are no character."""
+    with anyio.fail_after(10):
+        async with peer("echo") as speaker:
+            assert (await speaker.ask("raw", text=text)).result["a"] == 1
+
+    assert not any(isinstance(item, FrameFault) for item in speaker.others)
 
 
 async def test_half_a_frame_at_the_end_is_told(peer: Peer) -> None:

@@ -136,11 +136,21 @@ def opening(server: str, error: BaseException | None, report: LinkReport | None,
         return McpFault(text, kind="connect", **words)  # type: ignore[arg-type]
     if isinstance(cause, MassGenError):
         return McpFault(f"MCP server {server!r} cannot be opened: {cause}", kind="connect", **words)  # type: ignore[arg-type]
+    if isinstance(cause, (ValueError, RuntimeError)):  # the SDK's, of an answer; that it ends afterwards is our doing
+        text = f"MCP server {server!r} does not follow the protocol: {clean_line(_first(cause), 300)}{_wrote(report)}"
+        return McpFault(text, kind="protocol", **words)  # type: ignore[arg-type]
     why = (report.reason if report else "") or (f"{type(cause).__name__}: {cause}" if cause is not None else "it ended without a word")
     # A server that answers with an error, or cannot be reached at the moment, may be there later; one that exits at once will exit again.
     may_return = status in (429, 502, 503, 504) or isinstance(cause, OSError) or (report is not None and report.pid is None and not status)
     text = f"MCP server {server!r} could not be opened: {clean_line(why)}{_wrote(report)}"
     return McpFault(text, kind="connect", is_retryable=may_return, **words)  # type: ignore[arg-type]
+
+
+def _first(error: Exception) -> str:
+    """Return what the SDK says of a message; its models name every mistake over several lines, and one is enough."""
+    for one in getattr(error, "errors", list)():
+        return f"{'.'.join(map(str, one.get('loc', ())))}: {one.get('msg', '')}"
+    return str(error)
 
 
 def _wrote(report: LinkReport | None) -> str:

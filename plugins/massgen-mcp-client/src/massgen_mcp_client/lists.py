@@ -13,13 +13,13 @@ import mcp.types as wire
 from massgen_core.api import MassGenError, clean_line
 from massgen_mcp_client.config import ServerConfig
 from massgen_mcp_client.events import ErrorRaised, McpEvent, PerformanceMeasured, ToolsListed, ToolsRequested
-from massgen_mcp_client.faults import McpFault, leaf
+from massgen_mcp_client.faults import McpFault, ended, leaf
 from massgen_mcp_client.features import LOG_LEVELS
 from massgen_mcp_client.inventory import Inventory
 from massgen_mcp_client.listing import Listing, What, list_all
 from massgen_mcp_client.memory import Memory
 from massgen_mcp_client.retry import delays
-from massgen_mcp_client.session import Session
+from massgen_mcp_client.session import Session, final_report
 from massgen_mcp_client.tap import Operation
 
 __all__ = ["Lists"]
@@ -120,6 +120,8 @@ class Lists:
                 if getattr(cause, "code", 0) == wire.METHOD_NOT_FOUND:
                     self._take(what, Listing(items=()), operation=operation)
                     return None
+                if session.tap.has_ended:
+                    return ended(owner.config.name, await final_report(session.link))
                 text = f"MCP server {owner.config.name!r} does not list its {what}: {clean_line(str(cause), 300)}"
                 owner.tell(ErrorRaised, kind="list", message=text, operation=operation)
                 delay = next(waits, None) if isinstance(cause, MassGenError) else None

@@ -130,11 +130,17 @@ def answer(message: dict[str, Any]) -> None:  # noqa: PLR0912 - a table of behav
                 os._exit(4)
             capabilities = {"tools": {"listChanged": True}}
             info = {"name": "peer", "version": "1.2"}
+            if KIND == "nameless":
+                send(id=request, result={"protocolVersion": params["protocolVersion"]})
+                return
             version = KIND.removeprefix("of-") if KIND.startswith("of-") else params["protocolVersion"]
             send(id=request, result={"protocolVersion": version, "capabilities": capabilities, "serverInfo": info})
         case "notifications/cancelled":
             CANCELLED.add(params.get("requestId"))
         case "tools/list":
+            if KIND == "dies_listing":
+                print("out of memory", file=sys.stderr, flush=True)
+                os._exit(9)
             if KIND == "unlisted" or (KIND == "changing_badly" and STATE["lists"]):
                 send(id=request, error={"code": -32603, "message": "the list is lost"})
                 return

@@ -75,6 +75,20 @@ async def test_a_server_that_lists_nothing_is_no_use_and_says_why(context: Any, 
     assert len(records.of(NoticeGiven)) == 1
 
 
+async def test_a_server_that_dies_while_it_lists_says_its_last_words(context: Any, section: Section) -> None:
+    """The fault names the exit code and what the server wrote, not the closed connection."""
+    async with served(context, section(program="dies_listing", retry=RetryConfig(attempts=1))) as server:
+        assert "exited with code 9" in str(server.fault)
+        assert "out of memory" in str(server.fault)
+
+
+async def test_a_server_without_a_name_is_used(context: Any, section: Section) -> None:
+    """What its greeting lacks is not needed."""
+    async with served(context, section(program="nameless")) as server:
+        assert server.fault is None
+        assert "act" in server.inventory.tools
+
+
 async def test_a_refresh_that_fails_keeps_the_old_list(context: Any, section: Section, records: Any, until: Any) -> None:
     """What was known stays known."""
     async with served(context, section(program="changing_badly", retry=QUICK)) as server:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from massgen_core.api import MassGenError, clean_line
-from massgen_mcp_stdio.lines import Lines, Oversized, request_id
+from massgen_mcp_stdio.lines import HEAD, TAIL, Lines, Oversized, request_id
 
 __all__ = ["FrameFault", "Frames", "frame_of"]
 
 REPORTED = 20
 PARSE_ERROR = -32700
+TOGETHER = 1000
 
 
 class FrameFault(MassGenError):
@@ -83,25 +84,58 @@ class Frames:
 
     def _mended(self, line: bytes | bytearray, *, is_cut: bool) -> Iterator[Any]:
         try:
-            line.decode()
+            text, why = line.decode("utf-8-sig"), ""
         except UnicodeDecodeError as error:
-            repaired = line.decode("utf-8", "replace")
-            try:
-                message = self._message(self._validate(repaired, by_name=False))
-            except ValueError:
-                pass
-            else:
-                yield from self._fault(f"a message has bytes that are no UTF-8, the first at {error.start}; they were replaced", len(line), None)
-                yield message
-                return
+            text, why = line.decode("utf-8", "replace"), f"a message has bytes that are no UTF-8, the first at {error.start}; they were replaced"
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, list) and 0 < len(value) <= TOGETHER:  # the revision of March 2025 allowed several messages at once
+            for one in value:
+                yield from self._element(one, line, why)
+        else:
+            yield from self._element(value, line, why, is_cut=is_cut)
+
+    def _element(self, value: Any, line: bytes | bytearray, why: str, *, is_cut: bool = False) -> Iterator[Any]:
+        """Yield what becomes of one message that the SDK does not take as it was written."""
+        size = len(line)
+        try:
+            # What stands for half a character has no UTF-8; it is replaced as wrong bytes are.
+            message = self._message(self._validate(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), by_name=False))
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if why:
+                yield from self._fault(why, size, None)
+            yield message
+            return
         what = "the output ended within a message" if is_cut else "a line of the output is no message"
-        yield from self._fault(f"{what}: {clean_line(bytes(line[:1000]).decode('utf-8', 'replace'), 160)}", len(line), None)
+        found = None if is_cut else _answered(value, line)
+        if found is not None:
+            what = f"the answer to request {found} is none that the protocol knows"
+        shown = bytes(line[:1000]).decode("utf-8", "replace")
+        text = f"{what}: {clean_line(shown, 160)}"
+        yield from self._fault(text, size, found)
+        if found is not None:
+            yield _refusal(found, text)
 
     def _fault(self, text: str, size: int, found: int | str | None) -> Iterator[FrameFault]:
         self.faults += 1
         if self.faults <= REPORTED or self.faults & (self.faults - 1) == 0:
             more = f" (fault {self.faults} of this link; not every one is told)" if self.faults > REPORTED else ""
             yield FrameFault(text + more, size=size, id=found, count=self.faults)
+
+
+def _answered(value: Any, line: bytes | bytearray) -> int | str | None:
+    """Return the id of the request that something unreadable was meant to answer, where that can be seen."""
+    if value is None:
+        return request_id(Oversized(size=len(line), head=bytes(line[:HEAD]), tail=bytes(line[-TAIL:])))
+    is_ours = (
+        isinstance(value, dict) and "method" not in value and not {"jsonrpc", "result", "error"}.isdisjoint(value)
+    )  # a line of a log has an id, too
+    found = value.get("id") if is_ours else None
+    return found if isinstance(found, (int, str)) and not isinstance(found, bool) else None
 
 
 def _refusal(request: int | str, text: str) -> Any:

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from mcp.types import InitializeResult
+
+from massgen_core.api import LinkReport
+from massgen_mcp_client.faults import opening
+
+
+def refused() -> Exception:
+    try:
+        InitializeResult.model_validate({"protocolVersion": 7, "capabilities": {}})
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RuntimeError("Unsupported protocol version from the server: 1999-01-01"), "1999-01-01"), (refused(), "protocolVersion: Input should be")],
+)
+def test_an_answer_against_the_protocol_is_why_a_server_was_left(error: Exception, words: str) -> None:
+    """It ends when it is left: that exit says nothing, and what was wrong with its answer does, in one line."""
+    fault = opening("it", error, LinkReport(is_open=False, reason="exited with code 0", pid=7, exit_code=0))
+
+    assert fault.kind == "protocol"
+    assert words in str(fault)
+    assert "\n" not in str(fault)
+    assert "exited" not in str(fault)
