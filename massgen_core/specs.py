@@ -87,6 +87,7 @@ class BackendSpec(Spec):
         capabilities: What it can do.
         catalogue: `"module:attribute"` of a `Catalogue` that lists, and where it can pulls, models; empty where there is none.
         keys: References to the secrets that it asks for where its options name none, each with what for; empty texts are fine.
+            `reference` of its configuration, where it has one, is the one that its options lead to; empty where no key is sent.
         acts: It starts programs or changes files by itself; a project's file that names it must be trusted.
     """
 

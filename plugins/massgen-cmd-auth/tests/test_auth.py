@@ -20,7 +20,17 @@ from massgen_core.plugins.manager import Plugins
 
 VALUE = "s3cret-välue-0f9a"
 HOOK = """
+import attrs
 from massgen_core.api import BackendSpec, CredentialStoreSpec, hookimpl
+
+@attrs.frozen(kw_only=True)
+class KinConfig:
+    key: str = ""
+    preset: str = "near"
+
+    @property
+    def reference(self):
+        return self.key or {{"near": "NEAR_API_KEY", "far": "FAR_API_KEY"}}.get(self.preset, "")
 
 @hookimpl
 def massgen_credential_stores():
@@ -37,6 +47,7 @@ def massgen_backends():
         BackendSpec(name="acme", factory="{package}.things:nothing", keys={{"ACME_API_KEY": "preset big", "OTHER_API_KEY": ""}}),
         BackendSpec(name="zoo", factory="{package}.things:nothing", keys={{"safe:ACME_API_KEY": ""}}),
         BackendSpec(name="free", factory="{package}.things:nothing"),
+        BackendSpec(name="kin", factory="{package}.things:nothing", config=KinConfig),
     ]
 """
 THINGS = """
@@ -277,6 +288,38 @@ def test_a_check_finds_what_a_configuration_refers_to(massgen: Any, monkeypatch:
         "shut:A          shut: the vault is shut; open it  massgen.yaml:10 (toolsets[0].servers.b.auth.token)",
     ]
     assert VALUE not in out + err
+
+
+def test_a_check_finds_what_a_configuration_needs_without_saying_so(massgen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that an agent's backend looks for by itself is needed as well as one that is written down; what cannot be read is left to the run."""
+    agents = """
+agents:
+  - {name: ann, backend: kin}
+  - {name: bob, backend: {type: kin, preset: far}}
+  - {name: cat, backend: {type: kin, key: "env:CAT_KEY"}}
+  - {name: dan, backend: {type: kin, preset: none}}
+  - {name: eve, backend: {type: kin, colour: red}}
+  - {name: fox, backend: {type: nobody}}
+"""
+    Path("massgen.yaml").write_text(f"version: 1{agents}")
+    monkeypatch.setenv("FAR_API_KEY", VALUE)
+    code, out, err = massgen("check")
+
+    assert code == 1
+    assert [line.split("  ")[0] for line in out.splitlines() if "massgen.yaml" in line] == ["env:CAT_KEY", "NEAR_API_KEY", "FAR_API_KEY"]
+    assert "massgen.yaml:3 (agents[0].backend)" in out
+    assert "missing: env:CAT_KEY, NEAR_API_KEY;" in err
+    assert VALUE not in out + err
+
+
+@pytest.mark.parametrize("name", ["sk-proj-0123456789abcdef", "dotenv:gsk_0123456789abcdefABCD", "AIza0123456789abcdefghijklmnop"])
+def test_a_key_in_place_of_its_name_is_not_repeated(massgen: Any, name: str) -> None:
+    """Whoever writes the key itself where its name belongs is told so, and the message does not show it."""
+    with pytest.raises(UsageProblem) as caught:
+        massgen("set", name)
+
+    assert "never given on the command line" in str(caught.value)
+    assert "0123456789" not in str(caught.value)
 
 
 def test_names_can_be_checked_alone(massgen: Any) -> None:

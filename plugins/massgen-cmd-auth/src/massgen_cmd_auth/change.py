@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 
 from massgen_cmd_auth.stores import ENVIRONMENT, Stores, with_stores
@@ -12,6 +13,8 @@ from massgen_core.api import App, MassGenError, Secret, UsageProblem, WritableSt
 __all__ = ["Delete", "Set"]
 
 MOST = 1 << 20
+# How the keys of providers begin: a name never does.
+_VALUE = re.compile(r"(?:\A|:)(?:(?:sk|pk|xai|csk|nvapi|pplx|glpat)-|(?:gsk|fw|hf|tgp|r8|gh[pousr])_|AIza)(?=[\w-]*\d)[\w-]{12,}\Z")
 
 
 class Set:
@@ -28,7 +31,7 @@ class Set:
         parser.add_argument("--store", default="", metavar="STORE", help="where to keep it (default: the safest store that is installed)")
 
     def run(self, arguments: argparse.Namespace, app: App) -> int:
-        if arguments.rest or "=" in arguments.name:
+        if arguments.rest or "=" in arguments.name or _VALUE.search(arguments.name):
             raise UsageProblem(
                 "a value is never given on the command line, where every program of this machine and your shell's history see it; "
                 "name the key only. If that was the real value, replace it at its provider"
