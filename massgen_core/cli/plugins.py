@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -100,14 +101,17 @@ def _print(app: App, problems: Mapping[Entry, str], *, is_loaded: bool) -> None:
 
 
 def _list(app: App, entries: Sequence[Entry]) -> None:
-    """Print whole lines into a pipe, and on a terminal what fits: the summary says more than version and distribution, which `show` has."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    """Print whole lines into a pipe, and on a terminal one for each plugin: the summary says more than version and distribution, which `show` has."""
+    width = _columns()
     heads, rows = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "SUMMARY"), [(*entry[:2], *entry[3:6]) for entry in entries]
     columns = [*range(5)]
     for dispensable in (3, 2):
         if width and sum(max(len(row[column]) for row in rows) + 2 for column in columns[:-1]) + _SUMMARY > width:
             columns.remove(dispensable)
-    _table(app, [heads[column] for column in columns], [[row[column] for column in columns] for row in rows], width)
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in columns]
+    for row in (heads, *rows):
+        line = "  ".join(f"{row[column]:{wide}}" for column, wide in zip(columns, widths, strict=True)).rstrip()
+        app.out(f"{line[: width - 1]}…" if 0 < width < len(line) else line)
 
 
 def _show(app: App, entry: Entry, *, as_json: bool) -> int:
@@ -147,7 +151,6 @@ def _facts(plugins: Plugins, entry: Entry) -> tuple[dict[str, str], type | None]
     import attrs  # noqa: PLC0415  only this action needs what follows
 
     from massgen_core.api import API_VERSION  # noqa: PLC0415
-    from massgen_core.plugins.rules import show  # noqa: PLC0415
 
     spec = None if entry.kind in RESERVED else plugins.get(entry.kind, entry.name)
     provided = plugins.load(entry)
@@ -166,15 +169,44 @@ def _facts(plugins: Plugins, entry: Entry) -> tuple[dict[str, str], type | None]
         return {**facts, "kinds": ", ".join(provided.kinds), "events": ", ".join(provided.events)}, None
     for field in attrs.fields(type(spec)):
         if field.name not in ("name", "config"):
-            value = getattr(spec, field.name)
-            facts[field.name] = (clean_line(value) if isinstance(value, str) else show(value, 1000)) or facts.get(field.name, "")
+            facts[field.name] = _said(getattr(spec, field.name)) or facts.get(field.name, "")
     return facts, spec.config
 
 
-def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]], most: int = 0) -> None:
-    """Print aligned columns, each line cut where it is longer than `most`; 0 cuts none."""
+def _said(value: object) -> str:
+    """Say a value of a spec in words; empty where there is nothing to say."""
+    import attrs  # noqa: PLC0415  only one action needs what follows
+
+    from massgen_core.plugins.rules import show  # noqa: PLC0415
+
+    if isinstance(value, str):
+        return clean_line(value)
+    if value is True:
+        return "yes"
+    if value is None or value is False or (type(value) in (dict, frozenset, tuple) and not value):
+        return ""
+    if type(value) is dict and all(type(part) is str for pair in value.items() for part in pair):
+        return clean_line(", ".join(f"{key} ({text})" if text else key for key, text in value.items()), 1000)
+    flags = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))} if attrs.has(type(value)) else {}
+    if flags and all(type(flag) is bool for flag in flags.values()):
+        return ", ".join(name.replace("_", " ") for name, flag in flags.items() if flag) or "none"
+    return show(value, 1000)
+
+
+def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print aligned columns; on a terminal the last one is folded where it does not fit."""
     lines = [*([heads] if heads else []), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    start = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    room = _columns() - start
     for cells in lines:
-        line = "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
-        app.out(f"{line[: most - 1]}…" if 0 < most < len(line) else line)
+        line = "  ".join(f"{cell:{width}}" for cell, width in zip(cells[:-1], widths, strict=False))
+        parts = textwrap.wrap(cells[-1], room, break_long_words=False, break_on_hyphens=False) if room >= _SUMMARY // 2 else []
+        for part in parts or [cells[-1]]:
+            app.out(f"{line}  {part}".rstrip())
+            line = " " * (start - 2)
+
+
+def _columns() -> int:
+    """Return the terminal's columns; 0 where a pipe or a file gets whole lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

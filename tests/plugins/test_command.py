@@ -172,7 +172,7 @@ def test_show(acme, capsys):
         "file": str(site.folder / "massgen_backend_acme" / "plugin.py"),
         "factory": "massgen_backend_acme.impl:open_backend",
     }
-    assert facts["capabilities"].startswith("Capabilities(tools=True, ")
+    assert facts["capabilities"].startswith("tools, ")
     assert options.splitlines() == [
         "  NAME              TYPE                             DEFAULT   HELP",
         "  model             text                             required  which model",
@@ -184,6 +184,18 @@ def test_show(acme, capsys):
         "  prices.*[].input  a number                         0.0       dollars",
     ]
     assert "massgen_backend_acme.impl" not in sys.modules
+
+
+def test_a_terminal_gets_folded_help(acme, capsys, monkeypatch):
+    """What is said of a plugin is folded under its column, and nothing of it is lost."""
+    site = acme(GOOD)
+    _, whole = run(site.plugins(), capsys, "show", "backend.acme")
+    monkeypatch.setenv("COLUMNS", "84")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    _, out = run(site.plugins(), capsys, "show", "backend.acme")
+
+    assert out.split() == whole.split()
+    assert len(out.splitlines()) > len(whole.splitlines())
 
 
 def test_show_a_plugin_without_options(site, capsys):
