@@ -122,7 +122,8 @@ def row(what: str, value: str, target: str) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         runs = Path(name)
-        environment = {**os.environ, "MASSGEN_RUNS": str(runs / "cli")}
+        # Whoever installs a program has its modules compiled; here the first process does it.
+        environment = {**os.environ, "MASSGEN_RUNS": str(runs / "cli"), "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(runs / "compiled")}
         command = [sys.executable, "-m", "massgen_core", "run", "--quiet", QUESTION]
         for agent in "abc":
             command += ["--agent", f"{agent}=scripted"]

@@ -115,7 +115,7 @@ class Call:
                 arguments.clear()
 
         try:
-            with anyio.CancelScope(deadline=anyio.current_time() + patience) as idle:
+            with anyio.CancelScope(deadline=self._tried + patience) as idle:
                 async with self._agent.backend.respond(call.request) as stream:
                     while True:
                         try:

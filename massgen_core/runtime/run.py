@@ -209,14 +209,16 @@ def make_folder(runs: Path) -> Path:
     letters = "abcdefghjkmnpqrstuvwxyz23456789"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     try:
-        runs.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in range(100):
             folder = runs / f"{stamp}-{''.join(random.choices(letters, k=4))}"  # noqa: S311 - names must differ, not be secret
             try:
                 folder.mkdir(mode=0o700)
+            except FileNotFoundError:
+                runs.mkdir(parents=True, exist_ok=True, mode=0o700)
             except FileExistsError:
                 continue
-            return folder
+            else:
+                return folder
     except OSError as error:
         raise MassGenError(f"no run can be kept in {runs}: {error.strerror}; name another folder with MASSGEN_RUNS") from error
     raise MassGenError(f"no free name for a run in {runs}")
