@@ -247,7 +247,8 @@ class Faults:
             return RateLimited(said, retry_after=_asked(error.message) if wait is None else wait, status=status)
         if status in (408, 504):
             return TimedOut(said, status=status)
-        if status >= 500 or status in (409, 425, 498, 499):
+        # A model that garbled its call does better when it is asked again.
+        if status >= 500 or status in (409, 425, 498, 499) or "tool_use_failed" in error.words:
             return Overloaded(said, status=status)
         if (status == 404 and _MODEL.search(words)) or (status in (400, 422) and _NO_MODEL.search(words)):
             return ModelMissing(f"{said} (model {model!r}{self._rules.lists and f'; {self._rules.lists}'})", status=status)

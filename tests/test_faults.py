@@ -111,6 +111,7 @@ def test_statuses(status: int, body: Any, error: type[BackendFault]) -> None:
         (400, {"object": "error", "message": "Invalid model: a", "type": "invalid_model", "code": "1500"}, ModelMissing),
         (400, {"error": {"message": "Invalid model name passed in model=a. Call `/v1/models` to view available models"}}, ModelMissing),
         (404, {"error": {"message": "No endpoints found for a/b.", "code": 404}}, ModelMissing),
+        (400, {"error": {"message": "Failed to call a function.", "code": "tool_use_failed", "failed_generation": "<f"}}, Overloaded),
         (404, {"error": {"message": "No endpoints found that support tool use.", "code": 404}}, BadRequest),
         (400, {"error": {"message": "This model does not support tools; the tool was not found"}}, BadRequest),
         (
@@ -125,7 +126,7 @@ def test_statuses(status: int, body: Any, error: type[BackendFault]) -> None:
     ],
 )
 def test_words_of_providers(status: int, body: Any, error: type[BackendFault]) -> None:
-    """A model that is missing, and a conversation that is too long, are known by the words of the providers that have no code for them."""
+    """What providers have no status for is known by their words: a missing model, a conversation that is too long, a call that the model garbled."""
     assert type(FAULTS.of_status(status, {}, body, "m")) is error
 
 

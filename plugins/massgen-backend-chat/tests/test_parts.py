@@ -33,6 +33,7 @@ from massgen_core.api import (
     TimedOut,
     ToolCallChunk,
     Usage,
+    UsageChunk,
     structure,
 )
 
@@ -152,6 +153,13 @@ def test_reasoning(field: str) -> None:
 
     assert chunks[0] == ReasoningChunk("hm")
     assert [chunk.item.item for chunk in chunks if isinstance(chunk, ItemChunk)] == [{"reasoning_content": "hm"}]
+
+
+def test_usage_beside_the_reason() -> None:
+    """Some servers tell the usage with the reason for the end, and not beside the choices."""
+    end = {"choices": [{"delta": {}, "finish_reason": "stop", "usage": {"prompt_tokens": 3, "completion_tokens": 4}}]}
+
+    assert heard(choice({"content": "a"}), end)[1] == UsageChunk(Usage(input=3, output=4))
 
 
 def test_content_in_parts() -> None:

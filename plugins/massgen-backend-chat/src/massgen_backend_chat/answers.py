@@ -91,6 +91,7 @@ class Answer:
     def take(self, event: Mapping[str, Any]) -> list[Chunk]:
         """Return the chunks of one event; what is not known is left out."""
         found: list[Chunk] = []
+        beside: Any = None
         choices = event.get("choices")
         if choices and isinstance(choices, list) and isinstance(choice := choices[0], dict):
             self.is_begun = True
@@ -100,9 +101,10 @@ class Answer:
                 self._delta(delta, found)
             if (finish := choice.get("finish_reason")) and isinstance(finish, str):
                 self.finish, self.failure = finish, choice.get("error")
+                beside = choice.get("usage")
         if not self.model and isinstance(model := event.get("model"), str):
             self.model = model
-        if (usage := event.get("usage")) and isinstance(usage, dict):
+        if (usage := event.get("usage") or beside) and isinstance(usage, dict):
             found.append(UsageChunk(usage_of(usage, is_cost_told=self._is_cost_told)))
         return found
 
