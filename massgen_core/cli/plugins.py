@@ -187,7 +187,8 @@ def _said(value: object) -> str:
         return ""
     if type(value) is dict and all(type(part) is str for pair in value.items() for part in pair):
         return clean_line(", ".join(f"{key} ({text})" if text else key for key, text in value.items()), 1000)
-    flags = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))} if attrs.has(type(value)) else {}
+    cls = type(value)
+    flags = {field.name: getattr(value, field.name) for field in attrs.fields(cls)} if attrs.has(cls) else {}
     if flags and all(type(flag) is bool for flag in flags.values()):
         return ", ".join(name.replace("_", " ") for name, flag in flags.items() if flag) or "none"
     return show(value, 1000)
