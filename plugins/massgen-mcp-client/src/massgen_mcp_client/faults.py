@@ -25,6 +25,10 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "give it its credentials in `env`",
     ),
     (r"(?i)\b(not set|missing|required)\b[^\n]{0,80}\b(api[_ ]?key|token|credential|environment variable)", "give it its credentials in `env`"),
+    (
+        r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|(?i:self[- ]signed certificate)|UNABLE_TO_(?:GET_ISSUER|VERIFY)",
+        "it does not trust the certificates of this network; name yours in its `env`: SSL_CERT_FILE for Python and uvx, NODE_EXTRA_CA_CERTS for npx",
+    ),
     (r"EACCES|Permission denied", "it may not read or run a file; look at the permissions of its command and folders"),
     (r"EADDRINUSE|Address already in use", "another program uses its port; stop that one, or give the server another port"),
 )

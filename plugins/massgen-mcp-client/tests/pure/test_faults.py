@@ -4,7 +4,7 @@ import pytest
 from mcp.types import InitializeResult
 
 from massgen_core.api import LinkReport
-from massgen_mcp_client.faults import opening
+from massgen_mcp_client.faults import advice, opening
 
 
 def refused() -> Exception:
@@ -27,3 +27,12 @@ def test_an_answer_against_the_protocol_is_why_a_server_was_left(error: Exceptio
     assert words in str(fault)
     assert "\n" not in str(fault)
     assert "exited" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["client error (Connect)\ncause: invalid peer certificate: UnknownIssuer", "npm error self-signed certificate in certificate chain"],
+)
+def test_a_network_with_certificates_of_its_own_is_recognised(text: str) -> None:
+    """Programs that fetch servers get no variables but those that are named; the advice names these."""
+    assert "SSL_CERT_FILE" in advice(text)
