@@ -80,6 +80,10 @@ class Loader:
             self._loaded[entry.value] = provided
         return self._loaded[entry.value]
 
+    def has(self, entry: Entry) -> bool:
+        """Say whether the entry's hook module is loaded."""
+        return entry.value in self._loaded
+
     def resolve(self, entry: Entry, reference: str, role: str) -> Any:
         """Return what a spec's `"module:attribute"` names.
 

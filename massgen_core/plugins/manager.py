@@ -128,7 +128,7 @@ class Plugins:
             PluginRefused: It uses what this kernel does not have.
             PluginBroken: It failed; the cause is chained.
         """
-        if entry.value not in self._opening:
+        if entry.value not in self._opening and not self._loader.has(entry):
             self._opening.add(entry.value)
             try:
                 for neighbour in self._neighbours[entry.value]:

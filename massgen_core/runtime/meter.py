@@ -14,6 +14,7 @@ __all__ = ["Meter"]
 
 
 _UNLIMITED = LimitsConfig()
+_ENDED = (ModelAnswered, ModelFailed)
 
 
 def _is_free(limits: LimitsConfig) -> bool:
@@ -49,12 +50,12 @@ class Meter:
         if isinstance(event, ModelRequested):
             for count in self._of(event.agent):
                 count.calls += 1
-        elif isinstance(event, ModelAnswered | ModelFailed):
+        elif isinstance(event, _ENDED):
             for count in self._of(event.agent):
                 count.usage = count.usage + event.usage
 
-    def _of(self, agent: str) -> tuple[_Count, ...]:
-        return tuple(self._counts[name] for name in ("", agent) if name in self._counts)
+    def _of(self, agent: str) -> list[_Count]:
+        return [self._counts[name] for name in ("", agent) if name in self._counts]
 
     def reached(self, agent: str) -> list[LimitReached]:
         """Return the limits that this agent, or the run, has reached, each one once."""
