@@ -189,7 +189,7 @@ class _Check:
                 continue
             path = ("agents", index, "name")
             if not _NAME.fullmatch(name):
-                self.wrong(f"{name[:80]!r} cannot name an agent; use letters, digits, '-' and '_', at most 64", path)
+                self.wrong(f"{name[:80]!r} cannot name an agent; use letters of a to z, digits, '-' and '_', at most 64", path)
             elif first.setdefault(name, index) != index:
                 self.wrong(f"agents[{first[name]}] is named {name!r} too; names must differ", path)
 

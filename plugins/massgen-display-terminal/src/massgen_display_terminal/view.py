@@ -23,6 +23,7 @@ _BUSY = ("thinking", "using_tools", "presenting")
 _CARD = 36
 _WIDE = 100
 _MARGIN = 2
+_LEAST = 1  # lines of a card's text that are kept free before there is any
 # Wrapping measures text; it never prints.
 _RULER = Console(width=80, color_system=None, legacy_windows=False)
 
@@ -252,6 +253,9 @@ def _cards(board: Board, columns: int, width: int, body: int, now: float) -> lis
     lines: list[Text] = []
     for start in range(0, len(rows), columns):
         cards = [[_title(board, row, cell, now), *_body(board, row, cell, body)] for row in rows[start : start + columns]]
+        # A row of cards is as high as its longest text: what agents have not said takes no room.
+        height = max(_LEAST + 1, *map(len, cards))
+        cards = [card + [Text() for _ in range(height - len(card))] for card in cards]
         if lines:
             lines.append(Text())
         for parts in zip(*cards, strict=True):
@@ -292,7 +296,7 @@ def _state(board: Board, row: AgentRow, width: int, now: float) -> Text:
 
 
 def _body(board: Board, row: AgentRow, width: int, count: int) -> list[Text]:
-    """Wrap an agent's text into exactly `count` lines: the end of a stream, the beginning of an answer, why it is out."""
+    """Wrap an agent's text into at most `count` lines: the end of a stream, the beginning of an answer, why it is out."""
     style = _DIM if row.shows == "reasoning" else Style.null()
     text = row.spoken(width * count * 2 + 200)
     if row.state == "out" and row.note:
@@ -305,8 +309,7 @@ def _body(board: Board, row: AgentRow, width: int, count: int) -> list[Text]:
         shown[-1].truncate(width - 4)
         shown[-1].append("…" if shown[-1].plain[-1:].isalnum() else " …")
     bar = Style(dim=True) + _color(board, row.name)
-    lines = [Text.assemble(("│ ", bar)).append_text(line) for line in shown]
-    return lines + [Text() for _ in range(count - len(lines))]
+    return [Text.assemble(("│ ", bar)).append_text(line) for line in shown]
 
 
 def _wrapped(text: str, width: int, style: Style) -> list[Text]:

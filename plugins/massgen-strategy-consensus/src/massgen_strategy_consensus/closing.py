@@ -29,11 +29,16 @@ __all__ = ["close"]
 _RULES = {"lot": "the lot drawn from the run's seed", "registration": "the order of the configuration"}
 
 
+def _votes(number: int) -> str:
+    return "1 vote" if number == 1 else f"{number} votes"
+
+
 def close(config: ConsensusConfig, state: State) -> Decision | None:
     """Return the next step to the end; None while the winner writes."""
     is_early = bool(state.certain and state.owing and state.limit is None)
     if is_early and "end_of_voting" not in state.told:
-        reason = f"{len(state.votes)} votes are in; the {len(state.owing)} that are missing cannot change the winner"
+        missing = "one that is" if len(state.owing) == 1 else f"{len(state.owing)} that are"
+        reason = f"{_votes(len(state.votes))} in; the {missing} missing cannot change the winner"
         return Declare(event=DecisionMade(point="end_of_voting", options=("wait", "stop"), chosen="stop", reason=reason))
     if open_turn := _open_turn(state):
         return _end(open_turn, "the run is ending" if state.limit else "the vote is over")
@@ -73,7 +78,7 @@ def _choose(config: ConsensusConfig, state: State) -> Decision:
         return Declare(event=DecisionMade(point="limit", options=candidates, chosen=winner, reason=reason))
     tied = tuple(name for name in candidates if counts[name] == counts[winner])
     if len(tied) > 1 and "tie" not in state.told:
-        reason = f"{counts[winner]} votes each; {_RULES[config.tie]} decides"
+        reason = f"{_votes(counts[winner])} each; {_RULES[config.tie]} decides"
         return Declare(event=DecisionMade(point="tie", options=tied, chosen=winner, reason=reason))
     if len(candidates) == 1:
         reason = "it is the only answer"
