@@ -26,6 +26,9 @@ __all__ = ["Lists"]
 
 # Several changes at once are one.
 SETTLE_SECONDS = 0.05
+# A server that tells of a change whenever it is asked would be asked without end: the waits double as long as it does not rest so long.
+REST_SECONDS = 1.0
+CALM_SECONDS = 60.0
 LISTEN_SECONDS = 15.0
 ALL: tuple[What, ...] = ("tools", "resources", "resource_templates", "prompts")
 METHODS = {"tools": "tools/list", "resources": "resources/list", "resource_templates": "resources/templates/list", "prompts": "prompts/list"}
@@ -87,12 +90,16 @@ class Lists:
             self._changes.discard("tools")
             _prime(session, cached)
             self._take("tools", cached, is_cached=True)
+        settle = SETTLE_SECONDS
         while True:
             changes, self._changes, self._dirty = self._changes, set(), anyio.Event()
             faults = [await self._list(session, what) for what in ALL if what in changes]
             self._owner.settle(next((fault for fault in faults if fault is not None), None))
+            listed = time.monotonic()
             await self._dirty.wait()
-            await anyio.sleep(SETTLE_SECONDS)
+            has_rested = time.monotonic() - listed > max(settle, REST_SECONDS)
+            settle = SETTLE_SECONDS if has_rested else min(settle * 2, CALM_SECONDS)
+            await anyio.sleep(settle)
 
     def _declared(self, session: Session) -> set[What]:
         declared = session.client.server_capabilities

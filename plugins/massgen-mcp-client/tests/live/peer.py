@@ -145,6 +145,8 @@ def answer(message: dict[str, Any]) -> None:  # noqa: PLR0912 - a table of behav
                 send(id=request, error={"code": -32603, "message": "the list is lost"})
                 return
             send(id=request, result=listing(params))
+            if KIND == "restless":
+                send(method="notifications/tools/list_changed")
         case "tools/call":
             threading.Thread(target=call, args=(request, params), daemon=True).start()
         case "ping":

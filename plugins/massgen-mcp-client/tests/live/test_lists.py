@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from massgen_core.api import NoticeGiven
 from massgen_mcp_client.calls import Caller, Request
 from massgen_mcp_client.client import open_servers
 from massgen_mcp_client.config import McpConfig, RetryConfig, ServerConfig
-from massgen_mcp_client.events import ErrorRaised, ToolRefused, ToolRepaired, ToolsChanged, ToolsListed
+from massgen_mcp_client.events import ErrorRaised, ToolRefused, ToolRepaired, ToolsChanged, ToolsListed, ToolsRequested
 from massgen_mcp_client.memory import Memory
 from massgen_mcp_client.server import Server
 
@@ -95,6 +96,17 @@ async def test_a_refresh_that_fails_keeps_the_old_list(context: Any, section: Se
         await ask(server, context, do="change")
         await until(lambda: [event for event in records.of(ErrorRaised) if event.kind == "list"])
         assert len(server.inventory.tools) == 3
+        assert server.fault is None
+
+
+async def test_a_server_that_tells_of_a_change_whenever_it_is_asked(context: Any, section: Section, records: Any, until: Any) -> None:
+    """It is asked less and less often, and its tools can be called meanwhile."""
+    async with served(context, section(program="restless")) as server:
+        await until(lambda: len(records.of(ToolsRequested)) >= 2)
+        began = time.monotonic()
+        asked = len(records.of(ToolsRequested))
+        await until(lambda: len(records.of(ToolsRequested)) >= asked + 2)
+        assert time.monotonic() - began > 0.2
         assert server.fault is None
 
 
