@@ -82,6 +82,8 @@ def _steps(folder: Path, app: ConsoleApp) -> Iterator[tuple[Record, Any, str]]:
         if strategy is not None and event.type not in ("agent.state", "unknown"):
             state = strategy.apply(state, event)
         yield attrs.evolve(record, at=record.at - began), state, describe(event)
+    if not began:
+        raise MassGenError(f"nothing of run {folder.name} was recorded; its folder is {folder}")
 
 
 def _strategy(folder: Path, app: ConsoleApp, started: Any) -> tuple[Strategy, Any]:

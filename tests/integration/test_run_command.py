@@ -237,6 +237,17 @@ def test_a_slip_of_the_finger_is_met_with_what_was_meant(place: dict[str, str], 
     assert len(done.stderr.splitlines()[-1]) < 200
 
 
+def test_a_run_of_which_nothing_was_recorded_is_not_replayed_in_silence(place: dict[str, str]) -> None:
+    """An empty journal is said, with where it is."""
+    folder = Path(place["MASSGEN_RUNS"]) / "20260101-000000-aaaa"
+    folder.mkdir(parents=True)
+    (folder / "journal.jsonl").touch()
+    done = massgen(["replay"], place)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing of run 20260101-000000-aaaa was recorded" in done.stderr
+
+
 def test_what_does_not_exist_is_said(place: dict[str, str]) -> None:
     """Runs, commands and options that are not there are a message and exit code 2."""
     massgen(["run", "x", "--agent", "ada=scripted", "--quiet"], place)
