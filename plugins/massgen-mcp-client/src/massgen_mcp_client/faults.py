@@ -34,6 +34,10 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 )
 
 
+# The SDK's number for a connection that is no more.
+_GONE = -32000
+
+
 class McpFault(ToolFault):
     """A request to a server, or the way to it, failed.
 
@@ -143,7 +147,9 @@ def opening(server: str, error: BaseException | None, report: LinkReport | None,
     if isinstance(cause, (ValueError, RuntimeError)):  # the SDK's, of an answer; that it ends afterwards is our doing
         text = f"MCP server {server!r} does not follow the protocol: {clean_line(_first(cause), 300)}{_wrote(report)}"
         return McpFault(text, kind="protocol", **words)  # type: ignore[arg-type]
-    why = (report.reason if report else "") or (f"{type(cause).__name__}: {cause}" if cause is not None else "it ended without a word")
+    # What it answered comes first: that it ends when it is left is our doing.
+    why = str(cause) if code not in (0, _GONE) else ""
+    why = why or (report.reason if report else "") or (f"{type(cause).__name__}: {cause}" if cause is not None else "it ended without a word")
     # A server that answers with an error, or cannot be reached at the moment, may be there later; one that exits at once will exit again.
     may_return = status in (429, 502, 503, 504) or isinstance(cause, OSError) or (report is not None and report.pid is None and not status)
     text = f"MCP server {server!r} could not be opened: {clean_line(why)}{_wrote(report)}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from mcp import MCPError
 from mcp.types import InitializeResult
 
 from massgen_core.api import LinkReport
@@ -27,6 +28,14 @@ def test_an_answer_against_the_protocol_is_why_a_server_was_left(error: Exceptio
     assert words in str(fault)
     assert "\n" not in str(fault)
     assert "exited" not in str(fault)
+
+
+@pytest.mark.parametrize(("code", "words"), [(-32602, "the key is wrong"), (-32000, "exited with code 0")])
+def test_an_error_that_a_server_answered_is_why_it_was_left(code: int, words: str) -> None:
+    """Only where the connection was gone is the end of the program the reason."""
+    fault = opening("it", MCPError(code=code, message="the key is wrong"), LinkReport(is_open=False, reason="exited with code 0", pid=7, exit_code=0))
+
+    assert str(fault) == f"MCP server 'it' could not be opened: {words}"
 
 
 @pytest.mark.parametrize(
