@@ -97,7 +97,7 @@ def test_names_that_a_backend_had_for_a_while_are_known(name: str, today: str) -
 
 def test_what_is_meant_for_the_strategy_goes_to_no_provider() -> None:
     """A provider refuses a request with a key that it does not know."""
-    section = {"type": "openai", "voting_sensitivity": "strict", "checkpoint_mode": "task", "write_mode": "auto", "custom_tools_path": "tools"}
+    section = {"type": "openai", "voting_sensitivity": "strict", "checkpoint_mode": "task", "write_mode": "auto", "enable_x_search": True}
 
     assert backend(**section)["backend"] == {"type": "openai"}
     assert len(warned({"agent": {"backend": section}})) == 4

@@ -57,7 +57,7 @@ OPTIONS: Rules = {
     "system_message": hand("system"),
     "system_prompt": hand("system"),
     "append_system_prompt": hand("system"),
-    "enable_web_search": _NO_SEARCH,
+    **dict.fromkeys(("enable_web_search", "enable_x_search"), _NO_SEARCH),
     "enable_code_execution": _NO_CODE,
     "enable_code_interpreter": _NO_CODE,
     "enable_image_generation": warn("this backend makes no images"),
