@@ -48,6 +48,10 @@ class Conversation:
         await answer.plain(202)
         if message["method"] == "junk":
             await self.stream.raw(b"data: hello\n\n: ping\n\nevent: other\ndata: {}\n\n")
+        if message["method"] == "broken":
+            return await self.stream.raw(b'data: {"jsonrpc":"2.0","id":%d,"error":"out of cheese"}\n\n' % message["id"])
+        if message["method"] == "huge answer":
+            return await self.stream.raw(b'data: {"jsonrpc":"2.0","id":%d,"result":{"a":"' % message["id"] + b"x" * 100_000 + b'"}}\n\n')
         if message["method"] == "huge":
             await self.stream.raw(b"data: " + b"x" * 100_000 + b"\n\n")
         return await self.stream.event({"jsonrpc": "2.0", "id": message["id"], "result": {"path": request.path}})
@@ -68,6 +72,17 @@ async def test_messages_are_posted_and_answered_on_the_stream(serving: Serving, 
     assert answer.result == {"path": "/messages?session=1"}
     assert (refused.error.data, "try again in 3 s" in refused.error.message) == ({"status": 429, "retry_after": 3.0}, True)
     assert ["no message" in str(item) or "max_message" in str(item) for item in speaker.others] == [True, True]
+
+
+@pytest.mark.parametrize(("method", "words"), [("broken", "no message"), ("huge answer", "max_message")])
+async def test_an_answer_that_cannot_be_read_is_an_error_of_its_request(serving: Serving, context: PlainContext, method: str, words: str) -> None:
+    """Nobody waits for an answer that came already; the next request is served."""
+    with anyio.fail_after(10):
+        async with serving(Conversation()) as peer, listening(context, peer.url, max_message=50_000) as speaker:
+            broken = await speaker.ask(method)
+            assert (await speaker.ask("x")).result["path"]
+
+    assert words in broken.error.message
 
 
 async def test_the_end_of_the_stream_is_the_end_of_the_link(serving: Serving, context: PlainContext) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import anyio
 import anyio.abc
 import httpx2
 from mcp.shared.message import SessionMessage
-from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest, jsonrpc_message_adapter
+from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
 
 from massgen_core.api import Context, Link, LinkReport, clean_line
 from massgen_mcp_http.config import HttpConfig
@@ -21,6 +22,8 @@ from massgen_mcp_http.streamable import BUFFERED, STREAM, encoded, foreseen
 from massgen_mcp_http.wire import TooLarge, Wire, opened_wire
 
 __all__ = ["SseLink", "open_sse"]
+
+_ID = re.compile(rb'"id"\s*:\s*(-?\d{1,18})\b')
 
 
 class SseLink:
@@ -37,6 +40,7 @@ class SseLink:
         self.endpoint = ""
         self.reason = ""
         self.settled = anyio.Event()
+        self._asked: set[Any] = set()
 
     @property
     def write(self) -> SseLink:
@@ -56,6 +60,7 @@ class SseLink:
         if self.reason:
             raise anyio.ClosedResourceError
         if isinstance(item.message, JSONRPCRequest):
+            self._asked.add(item.message.id)
             self._tasks.start_soon(self._post, item.message)
         else:  # what follows a notification must not overtake it
             await self._post(item.message)
@@ -87,12 +92,23 @@ class SseLink:
             return
         try:
             if isinstance(message, JSONRPCRequest):
-                error_data = ErrorData(code=problem.code, message=problem.text, data=problem.data() or None)
-                await self._items.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=message.id, error=error_data)))
+                await self._refuse(message.id, problem)
             else:
                 await self._items.send(problem.fault())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
+
+    async def _refuse(self, request: Any, problem: Problem) -> None:
+        self._asked.discard(request)
+        error = ErrorData(code=problem.code, message=problem.text, data=problem.data() or None)
+        await self._items.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=request, error=error)))
+
+    async def _unreadable(self, fault: HttpFault, data: bytes) -> None:
+        """Tell of an event that cannot be read; a request that it was meant to answer has its answer."""
+        await self._items.send(fault)
+        found = None if b'"method"' in data[:200] else _ID.search(data[:200])
+        if found is not None and int(found[1]) in self._asked:
+            await self._refuse(int(found[1]), Problem(code=UNREADABLE, text=str(fault)))
 
     async def listen(self) -> None:
         """Read the server's stream until it ends, which is the end of the link."""
@@ -136,13 +152,17 @@ class SseLink:
         elif event.event == "message" and event.is_cut:
             limit = self.wire.config.max_message
             text = f"a message has {event.size} bytes, more than the {limit} of max_message, and was skipped; raise max_message to read it"
-            await self._items.send(TooLarge(text, size=event.size))
+            await self._unreadable(TooLarge(text, size=event.size), event.data)
         elif event.event == "message" and event.size:
             try:
-                item: Any = SessionMessage(jsonrpc_message_adapter.validate_json(event.data, by_name=False))
+                found = jsonrpc_message_adapter.validate_json(event.data, by_name=False)
             except ValueError:
-                item = HttpFault(f"the server sent something that is no message: {clean_line(event.data[:1000].decode('utf-8', 'replace'), 160)}")
-            await self._items.send(item)
+                shown = clean_line(event.data[:1000].decode("utf-8", "replace"), 160)
+                await self._unreadable(HttpFault(f"the server sent something that is no message: {shown}"), event.data)
+                return
+            if isinstance(found, JSONRPCResponse | JSONRPCError):
+                self._asked.discard(found.id)
+            await self._items.send(SessionMessage(found))
 
 
 def open_sse(config: HttpConfig, context: Context) -> AbstractAsyncContextManager[Link]:
