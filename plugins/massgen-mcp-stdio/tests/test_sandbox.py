@@ -96,7 +96,7 @@ async def test_a_server_runs_in_an_executor(context: PlainContext, leaks: Leaks,
             assert (await speaker.ask("tools/call", n=1)).result == {"params": {"n": 1}}
             seen = (await speaker.ask("env")).result
             await speaker.ask("junk")
-            assert len(speaker.others) == 6
+            assert len(speaker.others) == 7
             await speaker.ask("flood")
 
     (command,) = executor.commands
