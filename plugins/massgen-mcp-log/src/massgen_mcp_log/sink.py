@@ -140,7 +140,8 @@ class McpLog:
         Raises:
             OSError: A file cannot be written.
         """
-        self._look(records[0])
+        if records:
+            self._look(records[0])
         failure: Exception | None = None
         lines: list[bytes] = []
         taken: list[tuple[_Fixed, Fields]] = []
