@@ -84,8 +84,9 @@ def _merge(reduction: Reduction, work: dict[str, Any], key: str, place: Place) -
     whole = _whole(found, is_object=work.get("type") == "object")
     if has_null and "type" in whole:
         kinds = whole["type"]
-        whole["type"] = [*([kinds] if isinstance(kinds, str) else kinds), "null"]
-        whole |= {"enum": [*whole["enum"], None]} if "enum" in whole else {}
+        whole["type"] = list(dict.fromkeys([*([kinds] if isinstance(kinds, str) else kinds), "null"]))
+        if None not in whole.get("enum", (None,)):
+            whole["enum"] = [*whole["enum"], None]
     elif has_null and not found:
         whole = {"type": "null"}
     elif has_null and found[0]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -106,6 +106,7 @@ def plain(schema: Any) -> Any:
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(schema=ROOTS)
+@example(schema={"prefixItems": [{"type": ["null"]}], "items": {"type": "string", "enum": [None]}})
 def test_every_schema_fits(dialect: Dialect, schema: dict[str, Any]) -> None:
     """Whatever the schema, the result is valid, within the dialect, and fitted again it stays as it is."""
     check(plain(schema), dialect)
