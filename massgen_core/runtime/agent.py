@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 import anyio
@@ -47,25 +46,14 @@ class Turn:
         span: W3C span id of the turn.
         observe: Tells the conductor.
         new_span: Makes span ids.
-        together: Facts that are told inside of it are written at once, at its end.
         idle_seconds: How long a model may be silent.
     """
 
-    def __init__(
-        self,
-        agent: Agent,
-        started: TurnStarted,
-        *,
-        span: str,
-        observe: Observe,
-        new_span: Callable[[], str],
-        together: Callable[[], AbstractContextManager[None]],
-        idle_seconds: float,
-    ) -> None:
+    def __init__(self, agent: Agent, started: TurnStarted, *, span: str, observe: Observe, new_span: Callable[[], str], idle_seconds: float) -> None:
         self.agent, self.started, self.span = agent, started, span
         own = frozenset(tool.name for tool in agent.toolbox.tools()) if started.uses_toolsets else frozenset()
         self.conversation = Conversation(started, own)
-        self._observe, self._new_span, self._together, self._idle_seconds = observe, new_span, together, idle_seconds
+        self._observe, self._new_span, self._idle_seconds = observe, new_span, idle_seconds
         self._scope = anyio.CancelScope()
         self._wake: anyio.Event | None = None
         self._call: Call | None = None
@@ -146,8 +134,17 @@ class Turn:
             async with anyio.create_task_group() as calls:
                 for call in talk.due:
                     calls.start_soon(self.agent.toolbox.call, call, self.started.turn, self._tell, self._new_span())
-        elif talk.step == "respond":
-            self._respond()
+        elif talk.step == "respond" and talk.last is not None:
+            last = talk.last
+            self._tell(
+                TurnResponded(
+                    agent=self.started.agent,
+                    turn=self.started.turn,
+                    text=last.message.text,
+                    calls=talk.open_calls,
+                    stop=last.stop,
+                )
+            )
         elif talk.step == "fail":
             fault, reason = talk.failure
             self._fail(fault, reason)
@@ -170,17 +167,7 @@ class Turn:
             return
         answered = await call.make(self._request())
         self._call = None
-        with self._together():
-            self._tell(answered, span)
-            if not self.is_over and self.conversation.step == "respond":
-                self._respond()
-
-    def _respond(self) -> None:
-        agent, turn = self.key
-        last = self.conversation.last
-        assert last is not None
-        calls = self.conversation.open_calls
-        self._tell(TurnResponded(agent=agent, turn=turn, text=last.message.text, calls=calls, stop=last.stop))
+        self._tell(answered, span)
 
     def _request(self) -> ModelRequest:
         config, talk = self.agent.config, self.conversation

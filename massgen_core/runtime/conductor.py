@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 import anyio.abc
@@ -51,7 +51,6 @@ __all__ = ["Conductor"]
 DECISIONS_AT_ONCE = 10_000
 METERED = frozenset({ModelRequested, ModelAnswered, ModelFailed})
 CLOSING = (TurnEnded, TurnInterrupted, TurnFailed)
-COUNTED = (AnswerGiven, VoteCast)
 
 
 class Conductor:
@@ -207,7 +206,7 @@ class Conductor:
         if type(event) in METERED:
             for limit in self._meter.reached(event.agent):  # type: ignore[attr-defined]
                 self._record(limit)
-        elif isinstance(event, COUNTED) and self._emitter.waits and self._tasks is not None:
+        elif self._emitter.waits and isinstance(event, AnswerGiven | VoteCast) and self._tasks is not None:
             self._tasks.start_soon(self._sync)
 
     def tell(self, *events: Event, span: str = "", parent: str = "") -> None:
@@ -222,15 +221,6 @@ class Conductor:
         except MassGenError as defect:  # the journal's disk
             if self._outcome is None:
                 self._give_up(defect)
-
-    @contextlib.contextmanager
-    def _together(self) -> Iterator[None]:
-        """Write what a turn tells inside of the block at once."""
-        try:
-            with self._emitter:
-                yield
-        except MassGenError as defect:  # the journal's disk
-            self._give_up(defect)
 
     async def _sync(self) -> None:
         try:
@@ -332,7 +322,6 @@ class Conductor:
             span=span,
             observe=self.observe,
             new_span=self._emitter.new_span,
-            together=self._together,
             idle_seconds=self._idle_seconds,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ async def turn(folder: Path, *, uses_workspace: bool = False, acts: bool = False
         if isinstance(event, TurnResponded):
             one.take(TurnEnded(agent="ann", turn=2))
 
-    one = Turn(agent, started, span="0" * 16, observe=observe, new_span=lambda: "1" * 16, together=nullcontext, idle_seconds=5)
+    one = Turn(agent, started, span="0" * 16, observe=observe, new_span=lambda: "1" * 16, idle_seconds=5)
     with anyio.fail_after(10):
         await one.run()
     first = backend.requests[0].messages[0]

@@ -44,7 +44,7 @@ class PluginSuite(Suite):
     """What every plugin of every kind must do. A subclass gives `kind` and `name`.
 
     Attributes:
-        modules: How many modules the hook module may add, its own package included.
+        modules: How many modules beside the kernel's the hook module may add, its own package included.
     """
 
     modules: ClassVar[int] = MODULES

@@ -91,7 +91,7 @@ def _examine(module: str, hook: str, name: str) -> dict[str, Any]:
         try:
             loaded = importlib.import_module(module)
             specs = [spec for spec in getattr(loaded, hook)() if spec.name == name]
-            added = sorted(set(sys.modules) - before)
+            added = sorted(each for each in set(sys.modules) - before if each.partition(".")[0] != "massgen_core")
             found["hook_modules"] = added
             found["banned"] = [each for each in added if any(each == banned or each.startswith(f"{banned}.") for banned in BANNED)]
             found["stage"] = "factory"
