@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import io
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgen_core import __version__
@@ -54,17 +56,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     gc.set_threshold(100_000)  # what is imported is no garbage; to look through it every 700 objects takes a fifteenth of a short run
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for name in ("stdout", "stderr"):  # closed by whoever calls: what is said goes nowhere, and no file of a run gets the number that was theirs
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that knows less than Unicode gets question marks, not a traceback in the middle of an answer.
         sys.stdout.reconfigure(errors="replace")
     try:
-        return _main(arguments)
+        code = _main(arguments)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # The reader of a pipe has enough; the interpreter must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write("massgen: the output cannot be written: no space is left where it goes; free some, or send it elsewhere\n")
+        return 1
 
 
 def _main(arguments: list[str]) -> int:

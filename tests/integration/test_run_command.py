@@ -193,6 +193,21 @@ def test_a_broken_pipe_is_no_traceback(place: dict[str, str]) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="not in CI: only Linux has a device that is always full")
+def test_a_full_disk_behind_standard_output_is_told(place: dict[str, str]) -> None:
+    """The answer of a run is in its folder all the same."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*MASSGEN, "plugins"], env=place, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "massgen: the output cannot be written: no space is left where it goes; free some, or send it elsewhere\n"
+
+
+def test_a_closed_standard_output_is_no_traceback(place: dict[str, str]) -> None:
+    """Whoever closes it does not want to hear anything."""
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *MASSGEN, "plugins"], env=place, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_replay_shows_what_happened_without_calling_anything(place: dict[str, str]) -> None:
     """Every step is there, in order, with the state beside it; the script may be gone."""
     massgen(["run", "x", *AGENTS, "--quiet"], place)
