@@ -9,13 +9,10 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from massgen_core import api
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = sorted((ROOT / "massgen_core").rglob("*.py"))
@@ -219,17 +216,6 @@ def test_hook_modules_import_nothing_heavy(folder: Path) -> None:
                 wrong.append(f"{place(path, line)}: {name}")
 
     assert [] == wrong
-
-
-def test_the_public_api_is_the_public_part_of_its_modules() -> None:
-    """What type checkers see in massgen_core.api, by its imports of everything, is what it gives when the program runs, by its list."""
-    path = ROOT / "massgen_core" / "api.py"
-    stars = {node.module for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"}
-    listed = {f"massgen_core.{module}": names.split() for module, names in vars(api)["_PUBLIC"].items()}
-
-    assert stars == set(listed)
-    assert {module: sorted(names) for module, names in listed.items()} == {module: sorted(import_module(module).__all__) for module in listed}
-    assert all(getattr(api, name) is getattr(import_module(module), name) for module, names in listed.items() for name in names)
 
 
 def test_files_and_functions_stay_small() -> None:
