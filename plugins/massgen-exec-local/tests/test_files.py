@@ -27,7 +27,7 @@ def workspace(tmp_path: Path) -> Path:
         ("~", "too much"),
         ("~/..", "too much"),
         ("/var/lib", "too much"),
-        ("/etc/ssh", "belongs to the system"),
+        ("/etc", "belongs to the system"),
         ("/proc/self", "belongs to the system"),
         ("/run", "belongs to the system"),
         ("/dev/shm", "belongs to the system"),
