@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,9 +13,9 @@ from massgen_exec_local import cgroups
 from massgen_testkit import ExecutorSuite
 from massgen_testkit.sandboxes.breakouts import BreakoutControls
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
-)
+from .sandboxes import NEEDS_BUBBLEWRAP
+
+pytestmark = NEEDS_BUBBLEWRAP
 GROUPS = frozenset({"cpus", "memory", "processes"}) - cgroups.find().folders.keys()
 NO_GROUPS = "this user may make no control groups here"
 HOSTS = "listed hosts need a proxy outside, which only containers have"

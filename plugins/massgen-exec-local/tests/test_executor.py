@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import stat
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import attrs
@@ -22,7 +18,6 @@ from hypothesis import strategies as st
 
 from massgen_core.api import (
     CommandRefused,
-    ExecCommand,
     ExecutorUnavailable,
     Limits,
     LimitUnsupported,
@@ -33,23 +28,13 @@ from massgen_core.api import (
 )
 from massgen_exec_local import beside, bubblewrap, cgroups, executor
 from massgen_exec_local.cell import Cell
-from massgen_exec_local.executor import LocalExecutor
 from massgen_exec_local.leftovers import PREFIX, own_name
 from massgen_testkit import PlainContext
 
 from .processes import children, cmdline, command_lines, descendants, runs
+from .sandboxes import NEEDS_BUBBLEWRAP, Open, command
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
-    ),
-]
-Open = Callable[..., AbstractAsyncContextManager[LocalExecutor]]
-
-
-def command(*argv: str, **more: Any) -> ExecCommand:
-    return ExecCommand(argv=argv, **more)
+pytestmark = [pytest.mark.anyio, NEEDS_BUBBLEWRAP]
 
 
 # The choice of walls

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from massgen_core.api import ExecCommand, GrantedPath, MassGenError
-from massgen_exec_local.executor import LocalExecutor
 from massgen_testkit import PlainContext
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
-    ),
-]
-Open = Callable[..., AbstractAsyncContextManager[LocalExecutor]]
+from .sandboxes import NEEDS_BUBBLEWRAP, Open
+
+pytestmark = [pytest.mark.anyio, NEEDS_BUBBLEWRAP]
 SCRIPT = """
 for path in "$@"; do
   if cat "$path" >/dev/null 2>&1; then echo "reads"; else echo "sees nothing"; fi

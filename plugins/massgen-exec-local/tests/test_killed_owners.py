@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio
 import pytest
 
 from massgen_exec_local import cgroups
-from massgen_exec_local.executor import LocalExecutor
 from massgen_exec_local.leftovers import PREFIX
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.once,
-    pytest.mark.skipif(
-        sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
-    ),
-]
+from .sandboxes import NEEDS_BUBBLEWRAP, Open
+
+pytestmark = [pytest.mark.anyio, pytest.mark.once, NEEDS_BUBBLEWRAP]
 OWNERS = 10
 
 
@@ -69,7 +60,7 @@ def left_of(owners: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize("wall", ["bubblewrap", "landlock"])
-async def test_nothing_outlives_an_owner(wall: str, tmp_path: Path, sandbox: Callable[..., AbstractAsyncContextManager[LocalExecutor]]) -> None:
+async def test_nothing_outlives_an_owner(wall: str, tmp_path: Path, sandbox: Open) -> None:
     """Whenever it is killed: no process is left, and control groups and folders go when a sandbox is opened after that."""
     word = f"w{secrets.token_hex(8)}"
     killed = await anyio.to_thread.run_sync(kill_at_random, tmp_path / "owners", wall, word)

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 
-from massgen_core.api import ExecCommand, Limits, LimitUnsupported
-from massgen_exec_local.executor import LocalExecutor
+from massgen_core.api import Limits, LimitUnsupported
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
-    ),
-]
-Open = Callable[..., AbstractAsyncContextManager[LocalExecutor]]
+from .sandboxes import NEEDS_BUBBLEWRAP, Open, command
 
-
-def command(*argv: str, **more: Any) -> ExecCommand:
-    return ExecCommand(argv=argv, **more)
+pytestmark = [pytest.mark.anyio, NEEDS_BUBBLEWRAP]
 
 
 @pytest.mark.parametrize(

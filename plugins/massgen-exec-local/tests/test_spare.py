@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from massgen_core.api import ExecCommand, Limits
+from massgen_core.api import Limits
 from massgen_exec_local.cell import Cell
-from massgen_exec_local.executor import LocalExecutor
 from massgen_testkit import PlainContext
 
 from .processes import children, cmdline, runs
+from .sandboxes import NEEDS_BUBBLEWRAP, Open, command
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        sys.platform != "linux" or (not shutil.which("bwrap") and not os.environ.get("CI")), reason="not in CI: this machine has no bubblewrap"
-    ),
-]
-Open = Callable[..., AbstractAsyncContextManager[LocalExecutor]]
-
-
-def command(*argv: str, **more: Any) -> ExecCommand:
-    return ExecCommand(argv=argv, **more)
+pytestmark = [pytest.mark.anyio, NEEDS_BUBBLEWRAP]
 
 
 async def one_waiting(other: int = 0) -> int:
