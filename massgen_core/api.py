@@ -52,6 +52,7 @@ _PUBLIC = {
         Brief Candidate Content Effort File Image Message ModelAnswer ModelRequest ProviderItem Purpose Reasoning Role Sampling StopReason Text
         Tool ToolAnnotations ToolCall ToolChoice ToolResult Usage
     """,
+    "nearest": "nearest",
     "plain": "PlainDisplay describe",
     "prices": "Price cost_text",
     "rates": "RateLimit RateLimits rate_limits retry_after",
@@ -65,7 +66,7 @@ _PUBLIC = {
         PresetSpec RunnerSpec SinkSpec Spec StrategySpec ToolsetSpec TransportSpec WorkspaceSpec
     """,
     "syscalls": "FILTER_ARCHITECTURES SOCKET_FAMILIES call_filter",
-    "terminal": "clean clean_line",
+    "terminal": "clean clean_line columns",
 }
 
 if TYPE_CHECKING:  # the same for type checkers and editors
@@ -90,6 +91,7 @@ if TYPE_CHECKING:  # the same for type checkers and editors
     from massgen_core.links import *
     from massgen_core.media import *
     from massgen_core.messages import *
+    from massgen_core.nearest import *
     from massgen_core.plain import *
     from massgen_core.prices import *
     from massgen_core.rates import *

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 
-__all__ = ["clean", "clean_line"]
+__all__ = ["clean", "clean_line", "columns"]
 
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 # Soft hyphen, grapheme joiner, fillers, zero-width marks, annotations, variation selectors but the two of emoji, tags.
@@ -52,3 +53,10 @@ def clean_line(text: str, limit: int = 200) -> str:
     text = re.sub(_SPACE, " ", clean(text[: limit * 8 + 1000])).strip()
     # A cut may take away what gave a joiner its sense.
     return text if len(text) <= limit else clean(f"{text[: limit - 1].rstrip()}…")
+
+
+def columns() -> int:
+    """Return how many columns the terminal behind standard output has; 0 where there is none: a pipe or a file gets whole lines."""
+    import shutil  # noqa: PLC0415 - of those who show a table
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

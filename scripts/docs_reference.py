@@ -33,7 +33,7 @@ PAGES = {
         "What the kernel lends to plugins",
         (
             *("figures", "terminal", "plain", "reading", "credentials", "endpoints", "faults", "media", "addresses", "folders", "beneath"),
-            *("syscalls", "fingerprint"),
+            *("syscalls", "fingerprint", "nearest"),
         ),
     ),
 }

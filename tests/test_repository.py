@@ -35,7 +35,7 @@ KERNEL_DEPENDENCIES = {
 # Lower floors know nothing of higher ones; modules of one floor may know each other.
 FLOORS = (
     {"errors"},
-    {"addresses", "beneath", "checks", "endpoints", "folders", "messages", "rates", "safety", "secrets", "syscalls", "terminal"},
+    {"addresses", "beneath", "checks", "endpoints", "folders", "messages", "nearest", "rates", "safety", "secrets", "syscalls", "terminal"},
     {"chunks", "codec", "contracts", "coordination", "events", "execution", "fingerprint", "hookspecs", "links", "prices", "specs"},
     {"catalogues", "dialects", "faults", "figures", "media"},
     {"plain"},

@@ -33,6 +33,7 @@ from massgen_core.api import (
     WinnerChosen,
     clean,
     clean_line,
+    columns,
     describe,
 )
 from massgen_core.codec import EVENT_TYPES
@@ -261,3 +262,13 @@ async def test_nobody_is_asked_without_a_terminal() -> None:
     """Where the stream is no terminal the default counts at once."""
 
     assert await PlainDisplay(io.StringIO()).ask(QUESTION) == "deny"
+
+
+def test_only_a_terminal_has_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes into a pipe or a file is not cut to a width that nobody sees."""
+    monkeypatch.setenv("COLUMNS", "72")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert columns() == 0
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert columns() == 72

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgen_core import __version__
+from massgen_core.nearest import nearest
 from massgen_core.terminal import clean_line
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _no_command(name: str, names: Collection[str]) -> str:
     if " " in name:
         return f'there is no command {name!r}; to ask a question, write: massgen run "QUESTION"'
     everything = {*names, *known, *(title.partition(".")[0] for title in (*names, *known))}
-    if near := _nearest(name, everything):
+    if near := nearest(name, sorted(everything)):
         return f"there is no command {spoken!r}; did you mean: massgen {near.replace('.', ' ')}"
     is_group = any(title.startswith(f"{group}.") for title in names)
     return f"there is no command {spoken!r}; `massgen {f'{group} ' if is_group else ''}--help` lists what there is"
@@ -235,14 +236,8 @@ def _misplaced(word: str, parser: argparse.ArgumentParser) -> str:
     """Return what is wrong with an argument that nobody takes."""
     if not word.startswith("-"):
         return f"{word!r} is one argument too many; a text of several words goes in quotes"
-    near = _nearest(word.partition("=")[0], parser._option_string_actions)
+    near = nearest(word.partition("=")[0], parser._option_string_actions)
     return f"there is no option {word}; {f'did you mean {near}?' if near else f'`{parser.prog} --help` lists what there is'}"
-
-
-def _nearest(word: str, words: Collection[str]) -> str:
-    import difflib  # noqa: PLC0415 - for mistakes only
-
-    return next(iter(difflib.get_close_matches(word, sorted(words), n=1)), "")
 
 
 def _run(command: Any, parsed: argparse.Namespace, plugins: Plugins) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from massgen_core.errors import PluginConflict, PluginProblem, UsageProblem
 from massgen_core.plugins import advice
 from massgen_core.plugins.index import GROUP, RESERVED, Entry, parse
 from massgen_core.plugins.known import STARTERS
-from massgen_core.terminal import clean_line
+from massgen_core.terminal import clean_line, columns
 
 if TYPE_CHECKING:
     from massgen_core.contracts import App
@@ -102,15 +100,15 @@ def _print(app: App, problems: Mapping[Entry, str], *, is_loaded: bool) -> None:
 
 def _list(app: App, entries: Sequence[Entry]) -> None:
     """Print whole lines into a pipe, and on a terminal one for each plugin: the summary says more than version and distribution, which `show` has."""
-    width = _columns()
+    width = columns()
     heads, rows = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "SUMMARY"), [(*entry[:2], *entry[3:6]) for entry in entries]
-    columns = [*range(5)]
+    places = [*range(5)]
     for dispensable in (3, 2):
-        if width and sum(max(len(row[column]) for row in rows) + 2 for column in columns[:-1]) + _SUMMARY > width:
-            columns.remove(dispensable)
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in columns]
+        if width and sum(max(len(row[column]) for row in rows) + 2 for column in places[:-1]) + _SUMMARY > width:
+            places.remove(dispensable)
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in places]
     for row in (heads, *rows):
-        line = "  ".join(f"{row[column]:{wide}}" for column, wide in zip(columns, widths, strict=True)).rstrip()
+        line = "  ".join(f"{row[column]:{wide}}" for column, wide in zip(places, widths, strict=True)).rstrip()
         app.out(f"{line[: width - 1]}…" if 0 < width < len(line) else line)
 
 
@@ -199,15 +197,10 @@ def _table(app: App, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Non
     lines = [*([heads] if heads else []), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     start = sum(widths[:-1]) + 2 * (len(widths) - 1)
-    room = _columns() - start
+    room = columns() - start
     for cells in lines:
         line = "  ".join(f"{cell:{width}}" for cell, width in zip(cells[:-1], widths, strict=False))
         parts = textwrap.wrap(cells[-1], room, break_long_words=False, break_on_hyphens=False) if room >= _SUMMARY // 2 else []
         for part in parts or [cells[-1]]:
             app.out(f"{line}  {part}".rstrip())
             line = " " * (start - 2)
-
-
-def _columns() -> int:
-    """Return the terminal's columns; 0 where a pipe or a file gets whole lines."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from massgen_core.cli.run import find_run
+from massgen_core.terminal import clean_line, columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,8 +135,6 @@ def _line(record: Record, words: str) -> str:
 
 def _facts(event: Event) -> str:
     """Name the small fields of an event that needs no words of its own."""
-    from massgen_core.terminal import clean_line  # noqa: PLC0415
-
     facts = ((field.name, getattr(event, field.name)) for field in attrs.fields(type(event)))
     small = ((name, clean_line(str(value), 40)) for name, value in facts if isinstance(value, str | int) and not isinstance(value, bool))
     return "  ".join(f"{name} {text}" for name, text in small if text)
@@ -144,7 +142,7 @@ def _facts(event: Event) -> str:
 
 def _width() -> int:
     """Return the terminal's columns; 0 where lines go into a pipe or a file, which get them whole."""
-    return max(40, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
+    return (wide := columns()) and max(40, wide)
 
 
 def _show(state: Any) -> str:

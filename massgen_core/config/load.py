@@ -15,9 +15,10 @@ from massgen_core.config.expand import expand
 from massgen_core.config.folders import check
 from massgen_core.config.layers import Given, Layers, declared
 from massgen_core.config.sections import PluginConfig, PluginsConfig, RunConfig
-from massgen_core.config.structure import in_order, nearest, options_class, plugin_options, structure
+from massgen_core.config.structure import in_order, options_class, plugin_options, structure
 from massgen_core.config.tree import DEFAULT, KeyPath, Node, leaves, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginMissing, PluginProblem
+from massgen_core.nearest import nearest
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins

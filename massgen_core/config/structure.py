@@ -22,11 +22,12 @@ from massgen_core.config.sections import BUILT_IN, AgentConfig, PluginConfig
 from massgen_core.config.tree import KeyPath, Node, Place, parse_path, show_path
 from massgen_core.errors import ConfigProblem, ConfigProblems, PluginBroken
 from massgen_core.messages import Sampling
+from massgen_core.nearest import nearest
 
 if TYPE_CHECKING:
     from massgen_core.plugins.manager import Plugins
 
-__all__ = ["Expanded", "in_order", "nearest", "options_class", "plugin_options", "structure", "unstructure"]
+__all__ = ["Expanded", "in_order", "options_class", "plugin_options", "structure", "unstructure"]
 
 T = TypeVar("T")
 
@@ -104,15 +105,6 @@ def options_class(plugins: Plugins, kind: str, name: str) -> type | None:
         PluginProblem: The plugin is missing, broken, blocked or claimed twice.
     """
     return None if (kind, name) in BUILT_IN else plugins.get(kind, name).config
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the one of `names` that was probably meant, or an empty text."""
-    import difflib  # noqa: PLC0415 - for mistakes only
-
-    folded = {other.casefold().replace("-", "_"): other for other in names}
-    found = difflib.get_close_matches(name[:100].casefold().replace("-", "_"), folded, n=1)
-    return folded[found[0]] if found else ""
 
 
 def in_order(problems: Iterable[ConfigProblem]) -> list[ConfigProblem]:

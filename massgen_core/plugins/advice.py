@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from massgen_core import __version__
 from massgen_core.errors import PluginBlocked, PluginConflict, PluginMissing, PluginRefused
+from massgen_core.nearest import nearest
 from massgen_core.plugins.index import GROUP, Entry
 from massgen_core.plugins.known import DISTRIBUTIONS
 from massgen_core.plugins.selection import VARIABLE
@@ -25,8 +26,8 @@ def missing(kind: str, name: str, installed: Sequence[str]) -> PluginMissing:
 def unknown(kind: str, name: str, kinds: Collection[str]) -> PluginMissing:
     """Return the error of a kind that neither the kernel nor an installed plugin has."""
     kind = clean_line(kind)
-    near = _near(kind, kinds)
-    question = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(kind, kinds)
+    question = f"; did you mean {near!r}?" if near else ""
     return PluginMissing(f"there is no kind of plugin {kind!r} (kinds: {', '.join(sorted(kinds))}){question}", kind=kind, name=name)
 
 
@@ -65,12 +66,6 @@ def foreign(entries: Iterable[Entry]) -> PluginRefused:
     return PluginRefused(message, kind=entry.kind, name=entry.name, distributions=(entry.label,))
 
 
-def _near(word: str, words: Iterable[str]) -> list[str]:
-    import difflib  # noqa: PLC0415 - for mistakes only
-
-    return difflib.get_close_matches(word, words, n=1)
-
-
 def _major(entry: Entry) -> int:
     return int(entry.group.rpartition(".v")[2])
 
@@ -79,9 +74,9 @@ def _remedy(kind: str, name: str, installed: Sequence[str]) -> str:
     if distribution := DISTRIBUTIONS.get(f"{kind}.{name}"):
         return f"install it with: pip install {distribution}"
     known = [title.partition(".")[2] for title in DISTRIBUTIONS if title.startswith(f"{kind}.")]
-    near = _near(name, [*installed, *known])
-    if near and near[0] in installed:
-        return f"did you mean {near[0]!r}?"
+    near = nearest(name, [*installed, *known])
+    if near in installed:
+        return f"did you mean {near!r}?"
     if near:
-        return f"did you mean {near[0]!r}? install it with: pip install {DISTRIBUTIONS[f'{kind}.{near[0]}']}"
+        return f"did you mean {near!r}? install it with: pip install {DISTRIBUTIONS[f'{kind}.{near}']}"
     return f"choose another, or install a distribution that declares '{kind}.{name}' in the entry-point group {GROUP}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import attrs
 
 from massgen_backend_chat.presets import PRESETS, UNKNOWN, EffortStyle, Preset, SchemaStyle
-from massgen_core.api import ConfigProblem, check_address, check_headers, check_reference
+from massgen_core.api import ConfigProblem, check_address, check_headers, check_reference, nearest
 
 __all__ = ["OWN_FIELDS", "ChatConfig"]
 
@@ -56,8 +55,8 @@ class ChatConfig:
 
     def __attrs_post_init__(self) -> None:
         if self.preset and self.preset not in PRESETS:
-            near = get_close_matches(self.preset, PRESETS, n=1)
-            said = f"; did you mean {near[0]!r}?" if near else ""
+            near = nearest(self.preset, PRESETS)
+            said = f"; did you mean {near!r}?" if near else ""
             raise ConfigProblem(
                 f"no preset {self.preset!r}{said} Presets: {', '.join(PRESETS)}. Any other server: base_url",
                 path="preset",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, TypeAlias, get_args
 
 import attrs
 
-from massgen_core.api import ConfigProblem, Purpose, StopReason, Usage
+from massgen_core.api import ConfigProblem, Purpose, StopReason, Usage, nearest
 
 __all__ = ["FAULTS", "Call", "Choice", "Fault", "Script", "Step", "read"]
 
@@ -236,8 +235,8 @@ class _Reader:
     def one_of(self, value: Any, known: Collection[str], path: str) -> Any:
         if isinstance(value, str) and value in known:
             return value
-        near = difflib.get_close_matches(str(value), known, 1)
-        hint = f", perhaps {near[0]!r} was meant" if near else ""
+        near = nearest(str(value), known)
+        hint = f", perhaps {near!r} was meant" if near else ""
         raise self.problem(f"{value!r:.80} is not known here{hint} (known: {', '.join(sorted(known))})", path)
 
     def of(self, kind: type[Any], value: Any, path: str) -> Any:

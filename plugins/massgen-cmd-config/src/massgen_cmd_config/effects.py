@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from massgen_core.api import ConfigProblem
+from massgen_core.api import ConfigProblem, nearest
 
 if TYPE_CHECKING:
     from massgen_core.config.load import Loaded
@@ -44,7 +43,7 @@ def _strategy(loaded: Loaded) -> Iterator[Effect]:
     option = _AGENTS.get(config.strategy.type, "")
     named = config.strategy.options.get(option, "") if option else ""
     if isinstance(named, str) and named and named not in names:
-        near = (difflib.get_close_matches(named, names, n=1) or [""])[0]
+        near = nearest(named, names)
         meant = f"; did you mean {near!r}?" if near else ""
         message = f"no agent is named {named!r}{meant} (agents: {', '.join(names)})"
         yield "error", _problem(loaded, message, "strategy", option, near=near, allowed=names)
@@ -105,7 +104,7 @@ def _known_server(loaded: Loaded, pattern: str, names: set[str], path: tuple[str
     match = _SERVER.match(pattern)
     if match is None or match[1] in names:
         return
-    near = (difflib.get_close_matches(match[1], sorted(names), n=1) or [""])[0]
+    near = nearest(match[1], sorted(names))
     meant = f"; did you mean {near!r}?" if near else ""
     yield "warning", _problem(loaded, f"no MCP server is named {match[1]!r}{meant} (servers: {', '.join(sorted(names)) or 'none'})", *path)
 

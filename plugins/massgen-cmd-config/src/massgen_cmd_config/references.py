@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from massgen_core.api import BackendSpec, ConfigProblem, PluginProblem
+from massgen_core.api import BackendSpec, ConfigProblem, PluginProblem, nearest
 
 if TYPE_CHECKING:
     from massgen_core.config.load import Loaded
@@ -89,7 +89,7 @@ def _functions(loaded: Loaded, section: Mapping[str, Any], path: Path_) -> Itera
         if names is None:
             yield "warning", _problem(loaded, f"there is no Python file {one['path']}; the tool will not be there", (*at, "path"))
         elif names and one["function"] not in names:
-            near = (difflib.get_close_matches(one["function"], names, n=1) or [""])[0]
+            near = nearest(one["function"], names)
             meant = f"; did you mean {near!r}?" if near else ""
             message = f"{one['path']} defines no function {one['function']!r}{meant} (it defines: {', '.join(names)})"
             yield "warning", _problem(loaded, message, (*at, "function"), near, names)

@@ -15,7 +15,7 @@ import attrs
 
 from massgen_cmd_runs.digest import STATUSES, Digest, digest
 from massgen_cmd_runs.text import cells, clock, dollars, fitted, table, when
-from massgen_core.api import App, MassGenError, UsageProblem, clean, clean_line
+from massgen_core.api import App, MassGenError, UsageProblem, clean, clean_line, columns
 
 __all__ = ["Runs"]
 
@@ -100,7 +100,7 @@ def _print(app: App, found: list[Digest]) -> None:
         for brief in found
     ]
     # A pipe gets whole lines, a person what fits: a question says more than figures, which `massgen show` has.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    width = columns()
     for title in _DISPENSABLE if width else ():
         if max(map(cells, table(heads[:-1], [row[:-1] for row in rows]))) + _QUESTION <= width:
             break

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import attrs
 
 from massgen_cmd_runs.account import Account, Member, Vote, account_of
 from massgen_cmd_runs.text import clock, cost, count, folded, table, when
-from massgen_core.api import App, MassGenError, UsageProblem, clean, clean_line
+from massgen_core.api import App, MassGenError, UsageProblem, clean, clean_line, columns
 
 __all__ = ["Show"]
 
@@ -45,7 +43,7 @@ class Show:
         if arguments.json:
             app.out(json.dumps(_data(account, folder, _status(account, app, folder), arguments.agent), indent=2))
             return 0
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+        width = columns()
         layout = _Layout(10**9 if arguments.full else _LINES, width)
         if arguments.votes:
             told = _votes(account.votes)

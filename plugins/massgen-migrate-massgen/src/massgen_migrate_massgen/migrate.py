@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from massgen_core.api import ConfigProblem, ConfigProblems
+from massgen_core.api import ConfigProblem, ConfigProblems, nearest
 from massgen_migrate_massgen.backends import ALIASES, FRAMEWORKS, MODELS, OPTIONS, PROGRAMS, TARGETS
 from massgen_migrate_massgen.commands import TOOLS
 from massgen_migrate_massgen.folders import apart
@@ -136,9 +135,9 @@ class _Reader(Options):
         elif name in FRAMEWORKS or name in PROGRAMS:
             self.wrong(REASONS["framework" if name in FRAMEWORKS else "program"], f"{path}.type")
         else:
-            near = difflib.get_close_matches(kind[:100], TARGETS, n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            self.wrong(f"no backend {kind[:60]!r}{meant} (types: {', '.join(TARGETS)})", f"{path}.type", near=near[0] if near else "")
+            near = nearest(kind, TARGETS)
+            meant = f"; did you mean {near!r}?" if near else ""
+            self.wrong(f"no backend {kind[:60]!r}{meant} (types: {', '.join(TARGETS)})", f"{path}.type", near=near)
         return None
 
     def tools(self, kind: str, data: Mapping[str, Any], path: str, made: dict[str, Any]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 import anyio.to_thread
 import attrs
 
-from massgen_core.api import ConfigProblem, Context, Tool, ToolCall, Verdict, clean_line, join
+from massgen_core.api import ConfigProblem, Context, Tool, ToolCall, Verdict, clean_line, join, nearest
 from massgen_safety_commands.config import CommandsConfig
 from massgen_safety_commands.judge import find, is_read_only, read
 from massgen_safety_commands.rule import Rule
@@ -68,10 +67,10 @@ def rules_of(config: CommandsConfig) -> tuple[Rule, ...]:
     for option, names in (("disable", config.disable), ("levels", config.levels)):
         for name in names:
             if name not in known:
-                nearest = next(iter(get_close_matches(name, known, 1)), "")
-                hint = f"did you mean {nearest!r}? " if nearest else ""
+                meant = nearest(name, known)
+                hint = f"did you mean {meant!r}? " if meant else ""
                 raise ConfigProblem(
-                    f"there is no rule {name!r}; {hint}`massgen safety rules` lists them", path=option, allowed=tuple(known), nearest=nearest
+                    f"there is no rule {name!r}; {hint}`massgen safety rules` lists them", path=option, allowed=tuple(known), nearest=meant
                 )
     return tuple(attrs.evolve(rule, level=config.levels.get(rule.name, rule.level)) for rule in RULES if rule.name not in config.disable)
 

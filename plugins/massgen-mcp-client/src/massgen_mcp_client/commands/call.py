@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from massgen_core.api import App, Image, Text, UsageProblem, clean_line
+from massgen_core.api import App, Image, Text, UsageProblem, clean_line, nearest
 from massgen_mcp_client.commands.found import choose
 from massgen_mcp_client.commands.listing import add_server
 from massgen_mcp_client.commands.session import Opened, section_of, using
@@ -67,10 +66,10 @@ def _check(server: Any, name: str) -> None:
     wires = {wire: model for model, wire in server.wire_names.items()}
     if name in wires or name in server.wire_names:
         return
-    near = difflib.get_close_matches(name, wires, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has: {clean_line(', '.join(wires), 400)}" if wires else "it has none"
+    near = nearest(name, wires)
+    hint = f"did you mean {near!r}?" if near else f"it has: {clean_line(', '.join(wires), 400)}" if wires else "it has none"
     schemas = {server.wire_names[tool.name]: tool.parameters for tool in server.tools}
-    how = f" Its parameters: {parameters(schemas[near[0]])}." if near else ""
+    how = f" Its parameters: {parameters(schemas[near])}." if near else ""
     raise UsageProblem(f"MCP server {server.name!r} has no tool {clean_line(name, 100)!r}; {hint}{how}")
 
 
