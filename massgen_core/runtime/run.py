@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,11 @@ class Job:
             emitter.bus.add(section.type, sink)
 
     async def _work(self, conductor: Conductor, scope: Scope, emitter: Emitter) -> Outcome:
+        async def work() -> Outcome:
+            return await conductor.conduct(await open_agents(scope, self.config, emitter))
+
         try:
-            return await self._supervise(conductor, scope, emitter)
+            return await (self._until_stopped(conductor, work) if self.catches_signals else work())
         except BaseExceptionGroup as group:
             # Task groups wrap whatever ends them; a foreseen error is one message, however deep it comes from.
             foreseen = _foreseen(group)
@@ -134,29 +137,22 @@ class Job:
                 raise
             raise foreseen from None
 
-    async def _supervise(self, conductor: Conductor, scope: Scope, emitter: Emitter) -> Outcome:
+    async def _until_stopped(self, conductor: Conductor, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         outcome: Outcome | None = None
-        is_stopped = False
         async with anyio.create_task_group() as tasks:
 
             async def watch() -> None:
-                nonlocal is_stopped
                 with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-                    async for number, _ in _count(received):
-                        if number == 1:
-                            conductor.stop()
-                        else:
-                            is_stopped = True
-                            tasks.cancel_scope.cancel()
+                    await anext(received)
+                    conductor.stop()
+                    await anext(received)
+                    tasks.cancel_scope.cancel()
 
-            if self.catches_signals:
-                tasks.start_soon(watch)
-            agents = await open_agents(scope, self.config, emitter)
-            outcome = await conductor.conduct(agents)
-            if self.catches_signals:
-                tasks.cancel_scope.cancel()
+            tasks.start_soon(watch)
+            outcome = await work()
+            tasks.cancel_scope.cancel()
         if outcome is None:
-            raise RunStopped(f"stopped; go on with: massgen resume {self.run}" if is_stopped else "the run was cancelled")
+            raise RunStopped(f"stopped; go on with: massgen resume {self.run}")
         return outcome
 
 
@@ -175,13 +171,6 @@ def _foreseen(group: BaseExceptionGroup[BaseException]) -> MassGenError | None:
         if isinstance(found, MassGenError):
             return found
     return None
-
-
-async def _count(received: Any) -> AsyncIterator[tuple[int, Any]]:
-    number = 0
-    async for item in received:
-        number += 1
-        yield number, item
 
 
 @asynccontextmanager
