@@ -1,4 +1,4 @@
-"""Puts the chunks of a stream together, and waits for the next chunk without hiding that it waits."""
+"""Puts the chunks of a stream together, and reads a stream without hiding where it waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from massgen_core.errors import ConnectionLost
 from massgen_core.messages import Content, Message, ModelAnswer, ProviderItem, Reasoning, Text, ToolCall, Usage
 from massgen_core.rates import RateLimits
 
-__all__ = ["Assembly", "next_chunk"]
+__all__ = ["Assembly", "drain"]
 
 
 class Assembly:
@@ -24,6 +24,7 @@ class Assembly:
         self._prefix = prefix
         self._slots: list[tuple[str, Any]] = []
         self._calls: dict[int, list[Any]] = {}
+        self._fresh: tuple[list[str], list[str], list[str]] = ([], [], [])
         self.usage = Usage()
         self.limits: RateLimits | None = None
         self.stop: StopChunk | None = None
@@ -33,10 +34,13 @@ class Assembly:
         match chunk:
             case TextChunk():
                 self._run("text").append(chunk.text)
-            case ReasoningChunk():
-                self._run("reasoning").append(chunk.text)
+                self._fresh[0].append(chunk.text)
             case ToolCallChunk():
                 self._add_call(chunk)
+                self._fresh[2].append(chunk.arguments)
+            case ReasoningChunk():
+                self._run("reasoning").append(chunk.text)
+                self._fresh[1].append(chunk.text)
             case UsageChunk():
                 self.usage = chunk.usage
             case LimitsChunk():
@@ -45,6 +49,14 @@ class Assembly:
                 self._slots.append(("item", chunk.item))
             case StopChunk():
                 self.stop = chunk
+
+    def fresh(self) -> tuple[str, str, str] | None:
+        """Return the text, the reasoning and the arguments of calls that came since this was asked last; None where none came."""
+        text, reasoning, arguments = self._fresh
+        if not (text or reasoning or arguments):
+            return None
+        self._fresh = ([], [], [])
+        return "".join(text), "".join(reasoning), "".join(arguments)
 
     def _run(self, kind: str) -> list[str]:
         if not self._slots or self._slots[-1][0] != kind:
@@ -100,31 +112,32 @@ class Assembly:
                 yield item
 
 
-class next_chunk:  # noqa: N801 - reads as a function: `await next_chunk(stream, before)`
-    """Await a stream's next chunk, and call `before` each time that this has to wait.
+class drain:  # noqa: N801 - reads as a function: `await drain(stream, take, before)`
+    """Give each chunk of a stream to `take`, and call `before` each time that the stream has to wait.
 
     What one socket read brought is thus known without asking the event loop: everything that came between two waits.
-
-    Raises:
-        StopAsyncIteration: The stream has ended.
     """
 
-    __slots__ = ("_before", "_stream")
+    __slots__ = ("_before", "_stream", "_take")
 
-    def __init__(self, stream: AsyncIterator[Chunk], before: Callable[[], None]) -> None:
-        self._stream, self._before = stream, before
+    def __init__(self, stream: AsyncIterator[Chunk], take: Callable[[Chunk], None], before: Callable[[], None]) -> None:
+        self._stream, self._take, self._before = stream, take, before
 
-    def __await__(self) -> Generator[Any, Any, Chunk]:
-        inner: Any = self._stream.__anext__().__await__()
-        go, value = inner.send, None
+    def __await__(self) -> Generator[Any, Any, None]:
+        step, take, before = self._stream.__anext__, self._take, self._before
         while True:
-            try:
-                signal = go(value)
-            except StopIteration as stop:
-                chunk: Chunk = stop.value
-                return chunk
-            self._before()
-            try:
-                value, go = (yield signal), inner.send
-            except BaseException as error:  # cancellation must reach the stream as it is
-                value, go = error, inner.throw
+            inner: Any = step().__await__()
+            go, value = inner.send, None
+            while True:
+                try:
+                    signal = go(value)
+                except StopIteration as stop:
+                    take(stop.value)
+                    break
+                except StopAsyncIteration:
+                    return
+                before()
+                try:
+                    value, go = (yield signal), inner.send
+                except BaseException as error:  # cancellation must reach the stream as it is
+                    value, go = error, inner.throw

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 import anyio
 import attrs
 
-from massgen_core.chunks import ReasoningChunk, TextChunk, ToolCallChunk
 from massgen_core.config.sections import AgentConfig
 from massgen_core.contracts import Backend, Middleware, ModelCall
 from massgen_core.errors import TimedOut
 from massgen_core.events import Event, ModelAnswered, ModelFailed, ModelRequested, ModelStreamed
 from massgen_core.messages import ModelAnswer, ModelRequest
-from massgen_core.runtime.assembly import Assembly, next_chunk
+from massgen_core.runtime.assembly import Assembly, drain
 from massgen_core.runtime.pricing import Priced, unpriced
 from massgen_core.runtime.toolbox import Toolbox, chain
 from massgen_core.specs import Capabilities
@@ -100,35 +99,25 @@ class Call:
 
     async def _attempt(self, call: ModelCall) -> ModelAnswer:
         assembly = self._assembly = Assembly(f"call_{self._turn}_{self._number}")
-        text, reasoning, arguments = list[str](), list[str](), list[str]()
-        patience = self._idle_seconds * (1 + SLACK)
+        name, patience = self._agent.config.name, self._idle_seconds * (1 + SLACK)
         self._tried, self._first = anyio.current_time(), 0.0
 
         def waits() -> None:
             now = anyio.current_time()
             if now + self._idle_seconds > idle.deadline:
                 idle.deadline = now + patience
-            if text or reasoning or arguments:
-                self._tell("".join(text), "".join(reasoning), "".join(arguments), now)
-                text.clear()
-                reasoning.clear()
-                arguments.clear()
+            fresh = assembly.fresh()
+            if fresh is not None:
+                self._first = self._first or now - self._tried
+                if self._is_streamed:
+                    text, reasoning, arguments = fresh
+                    streamed = ModelStreamed(agent=name, turn=self._turn, call=self._number, text=text, reasoning=reasoning, arguments=arguments)
+                    self._emit(streamed)
 
         try:
             with anyio.CancelScope(deadline=self._tried + patience) as idle:
                 async with self._agent.backend.respond(call.request) as stream:
-                    while True:
-                        try:
-                            chunk = await next_chunk(stream, waits)
-                        except StopAsyncIteration:
-                            break
-                        assembly.add(chunk)
-                        if isinstance(chunk, TextChunk):
-                            text.append(chunk.text)
-                        elif isinstance(chunk, ReasoningChunk):
-                            reasoning.append(chunk.text)
-                        elif isinstance(chunk, ToolCallChunk):
-                            arguments.append(chunk.arguments)
+                    await drain(stream, assembly.add, waits)
                 waits()
             if idle.cancelled_caught:
                 raise TimedOut(f"the model of {call.agent!r} was silent for {self._idle_seconds:g} s (model_idle_seconds)")
@@ -147,9 +136,3 @@ class Call:
             )
             self._emit(failed)
             raise
-
-    def _tell(self, text: str, reasoning: str, arguments: str, now: float) -> None:
-        self._first = self._first or now - self._tried
-        if self._is_streamed:
-            agent = self._agent.config.name
-            self._emit(ModelStreamed(agent=agent, turn=self._turn, call=self._number, text=text, reasoning=reasoning, arguments=arguments))

@@ -26,7 +26,7 @@ from massgen_core.api import (
     Usage,
     UsageChunk,
 )
-from massgen_core.runtime.assembly import Assembly, next_chunk
+from massgen_core.runtime.assembly import Assembly, drain
 
 
 def assembled(*chunks: Chunk) -> Assembly:
@@ -94,7 +94,7 @@ def test_a_stream_that_just_ends_is_a_lost_connection() -> None:
 def test_one_read_is_one_batch() -> None:
     """`before` is called when the stream has to wait, and not between chunks that are there already."""
     waits: list[int] = []
-    seen: list[str] = []
+    seen: list[Chunk] = []
 
     async def stream() -> AsyncIterator[Chunk]:
         for batch in range(3):
@@ -103,14 +103,7 @@ def test_one_read_is_one_batch() -> None:
                 yield TextChunk(f"{batch}{number} ")
 
     async def read() -> None:
-        chunks = stream()
-        while True:
-            try:
-                chunk = await next_chunk(chunks, lambda: waits.append(len(seen)))
-            except StopAsyncIteration:
-                return
-            assert isinstance(chunk, TextChunk)
-            seen.append(chunk.text)
+        await drain(stream(), seen.append, lambda: waits.append(len(seen)))
 
     anyio.run(read)
     assert len(seen) == 12
@@ -130,7 +123,7 @@ def test_cancelling_reaches_the_stream() -> None:
 
     async def read() -> None:
         with anyio.move_on_after(0.01):
-            await next_chunk(stream(), lambda: None)
+            await drain(stream(), lambda chunk: None, lambda: None)
 
     anyio.run(read)
     assert cleaned == [True]
