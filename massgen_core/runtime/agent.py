@@ -54,9 +54,9 @@ class Turn:
         own = frozenset(tool.name for tool in agent.toolbox.tools()) if started.uses_toolsets else frozenset()
         self.conversation = Conversation(started, own)
         self._observe, self._new_span, self._idle_seconds = observe, new_span, idle_seconds
-        self._scope = anyio.CancelScope()
         self._wake: anyio.Event | None = None
         self._call: Call | None = None
+        self.stop: Callable[[], object] = lambda: None  # cancels the task that works on it
         self.is_over = False
 
     @property
@@ -79,7 +79,7 @@ class Turn:
         kind = type(event)
         if kind is TurnInterrupted:
             self.is_over = True
-            self._scope.cancel()
+            self.stop()
         elif kind is TurnEnded or kind is TurnFailed:
             self.is_over = True
         # Whoever waits looks again; most turns never wait, since strategies answer at once.
@@ -107,14 +107,13 @@ class Turn:
 
     async def run(self) -> None:
         """Work until the turn is over. Whatever breaks ends this turn only."""
-        with self._scope:
-            try:
-                while not self.is_over:
-                    await self._step()
-            except MassGenError as fault:
-                self._fail(type(fault).__name__, str(fault))
-            except Exception as defect:  # a plugin's defect costs its agent, not the run
-                self._fail(type(defect).__name__, f"a plugin of this agent broke: {type(defect).__name__}: {defect}")
+        try:
+            while not self.is_over:
+                await self._step()
+        except MassGenError as fault:
+            self._fail(type(fault).__name__, str(fault))
+        except Exception as defect:  # a plugin's defect costs its agent, not the run
+            self._fail(type(defect).__name__, f"a plugin of this agent broke: {type(defect).__name__}: {defect}")
 
     def _fail(self, fault: str, reason: str) -> None:
         if self.is_over:

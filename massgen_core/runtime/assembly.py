@@ -13,6 +13,9 @@ from massgen_core.rates import RateLimits
 __all__ = ["Assembly", "drain"]
 
 
+_NONE = Usage()
+
+
 class Assembly:
     """An answer under construction; time and memory are linear in what is streamed.
 
@@ -25,7 +28,7 @@ class Assembly:
         self._slots: list[tuple[str, Any]] = []
         self._calls: dict[int, list[Any]] = {}
         self._fresh: tuple[list[str], list[str], list[str]] = ([], [], [])
-        self.usage = Usage()
+        self.usage = _NONE
         self.limits: RateLimits | None = None
         self.stop: StopChunk | None = None
 

@@ -43,14 +43,15 @@ from massgen_core.runtime.agent import Turn
 from massgen_core.runtime.calling import Agent
 from massgen_core.runtime.emitter import Emitter
 from massgen_core.runtime.meter import Meter
-from massgen_core.runtime.past import Past, agent_state
+from massgen_core.runtime.past import STATES, Past
 
 __all__ = ["Conductor"]
 
 # So many decisions without anything happening in between are a strategy that goes in circles.
 DECISIONS_AT_ONCE = 10_000
 METERED = frozenset({ModelRequested, ModelAnswered, ModelFailed})
-CLOSING = (TurnEnded, TurnInterrupted, TurnFailed)
+CLOSING = frozenset({TurnEnded, TurnInterrupted, TurnFailed})
+LASTING = frozenset({AnswerGiven, VoteCast})
 
 
 class Conductor:
@@ -194,19 +195,19 @@ class Conductor:
             self._give_up(defect)
 
     def _record(self, event: Event, *, span: str = "", parent: str = "") -> None:
+        kind = type(event)
         self._emitter.emit(event, span=span, parent=parent)
-        if type(event) in METERED:
+        if kind in METERED:
             self._meter.take(event)
         self._state = self._strategy.apply(self._state, event)
-        shown = agent_state(event)
-        if shown is not None:
-            self._show(*shown)
-        if isinstance(event, CLOSING):
-            self._close(event)
-        if type(event) in METERED:
+        if kind in STATES:
+            self._show(*STATES[kind](event))
+        if kind in CLOSING:
+            self._close(event)  # type: ignore[arg-type]
+        elif kind in METERED:
             for limit in self._meter.reached(event.agent):  # type: ignore[attr-defined]
                 self._record(limit)
-        elif self._emitter.waits and isinstance(event, AnswerGiven | VoteCast) and self._tasks is not None:
+        elif kind in LASTING and self._emitter.waits and self._tasks is not None:
             self._tasks.start_soon(self._sync)
 
     def tell(self, *events: Event, span: str = "", parent: str = "") -> None:
@@ -330,7 +331,7 @@ class Conductor:
         name = turn.started.agent
         self._turns[name] = turn
         self._began[name] = anyio.current_time()
-        self._tasks.start_soon(self._work, turn)
+        turn.stop = self._tasks.start_soon(self._work, turn).cancel
 
     async def _work(self, turn: Turn) -> None:
         name = turn.started.agent

@@ -103,7 +103,8 @@ class Conversation:
             # The last call is cut off, and nobody knows where: none of a truncated answer is carried out.
             kept = tuple(part for part in message.content if not isinstance(part, ToolCall))
             message = attrs.evolve(message, content=kept or (Text(text=""),))
-        self.last = attrs.evolve(event, message=message)
+            event = attrs.evolve(event, message=message)
+        self.last = event
         self._calls = message.calls
         self.messages.append(message)
         self.step = "tools" if self.due else "respond"

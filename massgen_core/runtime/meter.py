@@ -38,7 +38,8 @@ class Meter:
     """
 
     def __init__(self, run: LimitsConfig, agents: Mapping[str, LimitsConfig]) -> None:
-        self._counts = {name: _Count(_UNLIMITED if _is_free(limits) else limits) for name, limits in {"": run, **agents}.items()}
+        self._counts = {name: _Count(limits) for name, limits in agents.items() if not _is_free(limits)}
+        self._counts[""] = _Count(_UNLIMITED if _is_free(run) else run)
 
     @property
     def usage(self) -> Usage:

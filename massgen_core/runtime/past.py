@@ -23,7 +23,7 @@ from massgen_core.events import (
     VoteCast,
 )
 
-__all__ = ["Past", "agent_state"]
+__all__ = ["STATES", "Past"]
 
 
 @attrs.frozen(kw_only=True)
@@ -69,16 +69,11 @@ class Past:
         )
 
 
-_STATES: Mapping[type[Event], Callable[[Any], tuple[str, str]]] = {
+# The agent and the state that people should see after an event; others change nothing.
+STATES: Mapping[type[Event], Callable[[Any], tuple[str, str]]] = {
     TurnStarted: lambda event: (event.agent, "presenting" if event.purpose == "present" else "thinking"),
     ToolCalled: lambda event: (event.agent, "using_tools"),
     AnswerGiven: lambda event: (event.agent, "answered"),
     VoteCast: lambda event: (event.voter, "voted"),
     AgentLeft: lambda event: (event.agent, "out"),
 }
-
-
-def agent_state(event: Event) -> tuple[str, str] | None:
-    """Return the agent and the state that people should see after an event; None where it changes nothing."""
-    found = _STATES.get(type(event))
-    return None if found is None else found(event)

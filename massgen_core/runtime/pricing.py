@@ -82,6 +82,8 @@ class Pricing:
 
 
 def _own_price(own: Mapping[str, Price], backend: str, model: str) -> Price | None:
+    if not own:
+        return None
     names = (f"{backend}/{model}", model, f"{backend}/{base_name(model)}", base_name(model))
     for name in names:
         if name in own:
