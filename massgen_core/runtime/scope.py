@@ -23,7 +23,7 @@ from massgen_core.plugins.manager import Plugins
 from massgen_core.runtime.calling import Agent
 from massgen_core.runtime.emitter import Emitter
 from massgen_core.runtime.folders import AgentFolders, told
-from massgen_core.runtime.pricing import Pricing
+from massgen_core.runtime.pricing import Priced, Pricing
 from massgen_core.runtime.sampling import sample
 from massgen_core.runtime.toolbox import Toolbox
 from massgen_core.secrets import Redactor, Secret
@@ -256,13 +256,15 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
     scope.middlewares = middlewares = await _open_middlewares(scope, config)
     is_limited = any(limits.money is not None for limits in (config.limits, *(agent.limits for agent in config.agents)))
     pricing = Pricing(scope.plugins, config.prices, scope.emit, is_limited=is_limited)
-    backends: dict[str, Any] = {}
+    backends: dict[str, tuple[Any, Priced]] = {}
     agents: dict[str, Agent] = {}
     for index, agent in enumerate(config.agents):
         where = f"agents[{index}]"
         key = repr((agent.backend.type, sorted(agent.backend.options.items(), key=lambda item: item[0])))
         if key not in backends:
-            backends[key] = await scope.open("backend", agent.backend.type, agent.backend.options, path=f"{where}.backend")
+            backend = await scope.open("backend", agent.backend.type, agent.backend.options, path=f"{where}.backend")
+            backends[key] = backend, pricing.of(agent.backend.type, agent.backend.options)
+        backend, priced = backends[key]
         spec = scope.plugins.get("backend", agent.backend.type)
         toolbox = Toolbox(
             agent.name,
@@ -279,8 +281,7 @@ async def open_agents(scope: Scope, config: RunConfig, emitter: Emitter) -> dict
             workspace=partial(_workspace, scope, config.workspaces, agent.name),
         )
         assert isinstance(spec, BackendSpec)
-        priced = pricing.of(agent.backend.type, agent.backend.options)
-        made = agents[agent.name] = Agent(agent, backends[key], spec.capabilities, toolbox, middlewares["model"], scope.run, priced)
+        made = agents[agent.name] = Agent(agent, backend, spec.capabilities, toolbox, middlewares["model"], scope.run, priced)
         made.told, made.acts = partial(_told, scope.folders, agent.name), spec.acts
         scope.samplers[agent.name] = partial(_sample, scope, made, emitter, config.model_idle_seconds)
     return agents
