@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, NoReturn
 from zlib import crc32
 
 import anyio
-import anyio.lowlevel
 
 from massgen_backend_scripted.config import ScriptedConfig
 from massgen_backend_scripted.script import Call, Choice, Fault, Script, Step, read
@@ -52,6 +51,8 @@ _PLAIN_FAULTS = {
     "context_too_long": ContextTooLong,
     "model_missing": ModelMissing,
 }
+_ITSELF = Step(does=False)
+_write = json.JSONEncoder(ensure_ascii=False).encode
 _STOPS: dict[str, StopReason] = {"refused": "refused", "filtered": "filtered", "length": "length", "empty": "stop"}
 
 
@@ -78,39 +79,38 @@ class ScriptedBackend:
         self._left: dict[str, list[int]] = {}
         self._calls: dict[str, int] = {}
 
-    @asynccontextmanager
-    async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[Chunk]]:
+    def respond(self, request: ModelRequest) -> aclosing[AsyncGenerator[Chunk, None]]:
         """Play the next step."""
         agent = request.metadata.get("agent") or self._agent
-        step = self._filled(self._next(agent, request), agent, request)
-        async with aclosing(self._play(step, agent, request)) as chunks:
-            yield chunks
+        step = self._next(agent, request)
+        text, calls = self._filled(step, agent, request) if step.does else self._by_itself(agent, request)
+        return aclosing(self._play(step, text, calls, agent, request))
 
     def _next(self, agent: str, request: ModelRequest) -> Step:
         steps = self._script.steps(agent)
-        left = self._left.setdefault(agent, [step.repeat for step in steps])
-        number = self._calls[agent] = self._calls.get(agent, 0) + 1
+        if agent not in self._left:
+            self._left[agent], self._calls[agent] = [step.repeat for step in steps], 0
+        left = self._left[agent]
+        number = self._calls[agent] = self._calls[agent] + 1
         for index, step in enumerate(steps):
             if left[index] and _fits(step, request) and (step.chance >= 1 or self._draw(agent, f"{number}:{index}") < step.chance):
                 left[index] -= 1
                 return step
-        return self._script.default or Step(does=False)
+        return self._script.default or _ITSELF
 
     def _draw(self, agent: str, of: str) -> float:
         return crc32(f"{self._config.seed}:{agent}:{of}".encode()) / 2**32
 
-    def _filled(self, step: Step, agent: str, request: ModelRequest) -> _Part:
+    def _filled(self, step: Step, agent: str, request: ModelRequest) -> tuple[str, list[Call]]:
         """Turn a step into text and calls for this request."""
-        if not step.does:
-            return self._by_itself(step, agent, request)
         calls = [Call(name=call.name, arguments=_fill(call.arguments, agent, request), id=call.id) for call in step.calls]
         if step.answer is not None:
             calls.insert(0, _answer_call(_fill(step.answer, agent, request)))
         if step.vote is not None:
             calls.insert(0, self._vote_call(step, step.vote, agent, request))
-        return _Part(step, _fill(step.text, agent, request), calls)
+        return _fill(step.text, agent, request), calls
 
-    def _by_itself(self, step: Step, agent: str, request: ModelRequest) -> _Part:
+    def _by_itself(self, agent: str, request: ModelRequest) -> tuple[str, list[Call]]:
         """What a well-behaved model would do: answer once, then vote; say plain text where no tool is offered."""
         brief = request.brief
         own = {tool.name: tool for tool in request.tools if not tool.source} if request.tool_choice != "none" else {}
@@ -119,21 +119,21 @@ class ScriptedBackend:
         text = f"Scripted answer of {agent or 'the agent'} to: {question}"
         if request.tool_choice in own and request.tool_choice not in {"new_answer", "vote"}:
             name = request.tool_choice
-            return _Part(step, "", [Call(name=name, arguments=json.dumps(_example(own[name].parameters)))])
+            return "", [Call(name=name, arguments=json.dumps(_example(own[name].parameters)))]
         candidates = brief.candidates if brief else ()
         chooser = _chooser(own, candidates)
-        has_answered = any(candidate.content == text for candidate in candidates)
-        if chooser and purpose != "present" and ("new_answer" not in own or purpose != "answer" or has_answered):
+        may_answer = purpose == "answer" and "new_answer" in own
+        if chooser and purpose != "present" and not (may_answer and all(candidate.content != text for candidate in candidates)):
             ranked = sorted(candidates, key=lambda candidate: (candidate.content, candidate.label))
             chosen = ranked[int(self._draw(agent, "vote") * len(ranked))]
-            return _Part(step, "", [_choosing(chooser, chosen.label, candidates, "chosen by lot, for there is no script")])
+            return "", [_choosing(chooser, chosen.label, candidates, "chosen by lot, for there is no script")]
         if "new_answer" in own and purpose != "present":
-            return _Part(step, "", [_answer_call(text)])
+            return "", [_answer_call(text)]
         if request.response_schema is not None:
-            return _Part(step, json.dumps(_example(request.response_schema)), [])
+            return json.dumps(_example(request.response_schema)), []
         if purpose == "present":
-            return _Part(step, f"Scripted presentation of {agent or 'the agent'} of: {question}", [])
-        return _Part(step, text, [])
+            return f"Scripted presentation of {agent or 'the agent'} of: {question}", []
+        return text, []
 
     def _vote_call(self, step: Step, choice: Choice, agent: str, request: ModelRequest) -> Call:
         candidates = request.brief.candidates if request.brief else ()
@@ -159,23 +159,20 @@ class ScriptedBackend:
             return [candidate for candidate in candidates if candidate.content in said]
         return sorted(candidates, key=lambda candidate: candidate.label)
 
-    async def _play(self, part: _Part, agent: str, request: ModelRequest) -> AsyncGenerator[Chunk, None]:
-        step, fault = part.step, part.step.fault
-        # A real call always lets others run once; without it the interleavings of a run would never be tried.
-        await anyio.lowlevel.checkpoint()
-        delay = self._config.delay if step.delay is None else step.delay
-        if delay:
-            await anyio.sleep(delay)
+    async def _play(self, step: Step, text: str, calls: list[Call], agent: str, request: ModelRequest) -> AsyncGenerator[Chunk, None]:
+        fault = step.fault
+        # A real call always lets others run once, as a sleep of 0 does; without it the interleavings of a run would never be tried.
+        await anyio.sleep(self._config.delay if step.delay is None else step.delay)
         if fault and fault.type == "hang":
             await anyio.sleep_forever()
-        text, calls = part.text, part.calls
         if fault:
             text, calls = _spoiled(fault, text, calls)
         size = self._config.chunk if step.chunk is None else step.chunk
-        for chunk in _pieces(step.reasoning, text, size):
-            yield chunk
-            if step.pause:
-                await anyio.sleep(step.pause)
+        for kind, said in ((ReasoningChunk, step.reasoning), (TextChunk, text)):
+            for piece in _cut(said, size):
+                yield kind(piece)
+                if step.pause:
+                    await anyio.sleep(step.pause)
         if fault and fault.type == "stall":
             await anyio.sleep_forever()
         if fault and fault.type not in _STOPS and fault.type != "malformed_arguments":
@@ -185,21 +182,13 @@ class ScriptedBackend:
         # Unique in the whole run, since a conversation may hold several answers.
         number = self._calls.get(agent, 0)
         for index, call in enumerate(calls):
-            yield ToolCallChunk(index, call.id or f"call-{number}-{index + 1}", call.name, "")
-            for piece in _cut(call.arguments, size):
+            first, *rest = _cut(call.arguments, size) or ("",)
+            yield ToolCallChunk(index, call.id or f"call-{number}-{index + 1}", call.name, first)
+            for piece in rest:
                 yield ToolCallChunk(index, arguments=piece)
         yield UsageChunk(step.usage or _estimate(request, step.reasoning, text, calls))
         stop = _STOPS[fault.type] if fault and fault.type in _STOPS else step.stop or ("tools" if calls else "stop")
         yield StopChunk(stop, step.model or request.model or "scripted", "scripted")
-
-
-class _Part:
-    """A step made concrete for one request."""
-
-    __slots__ = ("calls", "step", "text")
-
-    def __init__(self, step: Step, text: str, calls: list[Call]) -> None:
-        self.step, self.text, self.calls = step, text, calls
 
 
 def _fits(step: Step, request: ModelRequest) -> bool:
@@ -214,8 +203,7 @@ def _fits(step: Step, request: ModelRequest) -> bool:
 
 
 def _text(message: Message) -> str:
-    parts = (part.text for part in message.content if isinstance(part, (Text, ToolResult)))
-    return "\n".join(parts)
+    return "\n".join([part.text for part in message.content if isinstance(part, (Text, ToolResult))])
 
 
 def _question(request: ModelRequest) -> str:
@@ -232,7 +220,7 @@ def _fill(text: str, agent: str, request: ModelRequest) -> str:
 
 
 def _answer_call(content: str) -> Call:
-    return Call(name="new_answer", arguments=json.dumps({"content": content}, ensure_ascii=False))
+    return Call(name="new_answer", arguments=_write({"content": content}))
 
 
 def _chooser(tools: Mapping[str, Tool], candidates: tuple[Candidate, ...]) -> Tool | None:
@@ -245,7 +233,7 @@ def _chooser(tools: Mapping[str, Tool], candidates: tuple[Candidate, ...]) -> To
 def _label_key(tool: Tool, candidates: tuple[Candidate, ...]) -> str:
     properties: Mapping[str, Any] = tool.parameters.get("properties", {})
     labels = {candidate.label for candidate in candidates}
-    return next((key for key, schema in properties.items() if labels & set(schema.get("enum", ()))), "")
+    return next((key for key, schema in properties.items() if not labels.isdisjoint(schema.get("enum", ()))), "")
 
 
 def _choosing(tool: Tool, label: str, candidates: tuple[Candidate, ...], reason: str) -> Call:
@@ -254,7 +242,7 @@ def _choosing(tool: Tool, label: str, candidates: tuple[Candidate, ...], reason:
     arguments[_label_key(tool, candidates) or next(iter(properties), "agent")] = label
     if "reason" in properties:
         arguments["reason"] = reason
-    return Call(name=tool.name, arguments=json.dumps(arguments, ensure_ascii=False))
+    return Call(name=tool.name, arguments=_write(arguments))
 
 
 def _example(schema: Mapping[str, Any]) -> Any:
@@ -293,14 +281,10 @@ def _fail(fault: Fault, step: Step) -> NoReturn:
     raise _PLAIN_FAULTS[fault.type](message)
 
 
-def _pieces(reasoning: str, text: str, size: int) -> list[Chunk]:
-    chunks: list[Chunk] = [ReasoningChunk(piece) for piece in _cut(reasoning, size)]
-    chunks += [TextChunk(piece) for piece in _cut(text, size)]
-    return chunks
-
-
-def _cut(text: str, size: int) -> list[str]:
-    size = size or -(-len(text) // 3) or 1
+def _cut(text: str, size: int) -> Sequence[str]:
+    if not text:
+        return ()
+    size = size or -(-len(text) // 3)
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 

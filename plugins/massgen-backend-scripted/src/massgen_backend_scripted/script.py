@@ -116,9 +116,9 @@ def read(file: str = "", script: Mapping[str, Any] | None = None, steps: Sequenc
         raise ConfigProblem("`file`, `script` and `steps` are three ways to say the same; keep one of them")
     if steps:
         return Script(agents={"*": _Reader(file).steps(steps, "steps")})
-    if not file:
-        return _Reader("").script(script or {}, "script")
-    return _Reader(file).script(_load(file), "")
+    if file:
+        return _Reader(file).script(_load(file), "")
+    return _Reader("").script(script, "script") if script else Script()
 
 
 def _load(file: str) -> Any:
