@@ -33,7 +33,7 @@ _SIMILARITY = {"lenient": 1.0, "balanced": 0.7, "strict": 0.5}
 def judge(config: ConsensusConfig, state: State, member: Member, heard: TurnResponded) -> Decision:
     """Return the first thing to be done about a response to a request for an answer or a vote."""
     fact = _fact(config, state, member, heard)
-    if isinstance(fact, AnswerGiven | VoteCast):
+    if isinstance(fact, (AnswerGiven, VoteCast)):
         return Declare(event=fact)
     if member.seen == state.revision and member.offences >= config.reminders:
         return Declare(event=_give_up(member, "it used no tool" if fact is None else fact.reason))

@@ -18,7 +18,7 @@ else:
     def evolve(old: Any, /, **changes: Any) -> Any:
         """Do what `attrs.evolve` does, at a tenth of its cost: classes that have a `__dict__` and no validators need no more than its copy."""
         new = object.__new__(type(old))
-        new.__dict__.update(old.__dict__, **changes)
+        object.__setattr__(new, "__dict__", {**old.__dict__, **changes})
         return new
 
 
@@ -107,24 +107,24 @@ class State:
     @property
     def candidates(self) -> tuple[str, ...]:
         """Agents that have an answer; one that is out stays a candidate."""
-        return tuple(name for name, member in self.members.items() if member.answers)
+        return tuple([name for name, member in self.members.items() if member.answers])
 
     @property
     def present(self) -> frozenset[str]:
         """Agents that take part."""
-        return frozenset(name for name, member in self.members.items() if not member.left)
+        return frozenset([name for name, member in self.members.items() if not member.left])
 
-    def put(self, member: Member, need: Need | None) -> State:
-        """Return the state with a changed member that needs `need` next."""
-        return evolve(self, members={**self.members, member.name: member}, needs=_with(self.needs, member.name, need))
+    def put(self, member: Member, need: Need | None, **changes: Any) -> State:
+        """Return the state with a changed member that needs `need` next, and with other changes."""
+        return evolve(self, members={**self.members, member.name: member}, needs=self.needing(member.name, need), **changes)
 
-
-def _with(needs: Mapping[str, Need], name: str, need: Need | None) -> Mapping[str, Need]:
-    if needs.get(name) == need:
-        return needs
-    changed = dict(needs)
-    if need is None:
-        del changed[name]
-    else:
-        changed[name] = need
-    return changed
+    def needing(self, name: str, need: Need | None) -> Mapping[str, Need]:
+        """Return the needs of all agents where this one has a new one."""
+        if self.needs.get(name) == need:
+            return self.needs
+        changed = dict(self.needs)
+        if need is None:
+            del changed[name]
+        else:
+            changed[name] = need
+        return changed

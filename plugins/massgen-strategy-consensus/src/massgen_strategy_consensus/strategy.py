@@ -25,7 +25,7 @@ from massgen_strategy_consensus.config import ConsensusConfig
 from massgen_strategy_consensus.prompts import ask_for_answer, ask_for_vote, update, vote_brief
 from massgen_strategy_consensus.rules import judge, reply
 from massgen_strategy_consensus.state import Member, Need, State
-from massgen_strategy_consensus.transitions import apply
+from massgen_strategy_consensus.transitions import CHANGES
 
 __all__ = ["Consensus"]
 
@@ -52,7 +52,8 @@ class Consensus:
 
     def apply(self, state: State, event: Event) -> State:
         """Return the next state; the same object where the event changes nothing."""
-        return apply(self.config, state, event)
+        change = CHANGES.get(type(event))
+        return state if change is None else change(self.config, state, event)
 
     def decide(self, state: State) -> Sequence[Decision]:
         """Return the most urgent decision alone: the next one may depend on it."""

@@ -33,13 +33,7 @@ from massgen_strategy_consensus.ballot import certain_winner, tally
 from massgen_strategy_consensus.config import ConsensusConfig
 from massgen_strategy_consensus.state import Member, Need, State, evolve
 
-__all__ = ["apply"]
-
-
-def apply(config: ConsensusConfig, state: State, event: Event) -> State:
-    """Return the next state; the same object where the event changes nothing."""
-    change = _CHANGES.get(type(event))
-    return state if change is None else change(config, state, event)
+__all__ = ["CHANGES"]
 
 
 def _in_turn(state: State, agent: str, turn: int) -> Member | None:
@@ -51,18 +45,8 @@ def _turn_started(_: ConsensusConfig, state: State, event: TurnStarted) -> State
     member = state.members.get(event.agent)
     if member is None:
         return state
-    begun = evolve(
-        member,
-        turn=event.turn,
-        purpose=event.purpose,
-        is_open=True,
-        heard=None,
-        objection="",
-        offences=0,
-        text="",
-        sent=state.revision,
-        seen=state.revision,
-    )
+    revision = state.revision
+    begun = evolve(member, turn=event.turn, purpose=event.purpose, is_open=True, offences=0, text="", sent=revision, seen=revision)
     return state.put(begun, None)
 
 
@@ -109,16 +93,16 @@ def _turn_closed(_: ConsensusConfig, state: State, event: TurnEnded | TurnInterr
     if member is None:
         return state
     partial = event.partial.strip() if isinstance(event, TurnInterrupted) else ""
-    member = evolve(member, is_open=False, heard=None, objection="", text=partial or member.text)
     need: Need | None = None
-    if member.name in state.owing and not member.left:
+    left = member.left
+    if not left and member.name in state.owing:
         if state.phase == "voting":
             need = "ask"
         else:
-            member = evolve(member, left="its turn was stopped")
-    if member.left and not member.is_out:
+            left = "its turn was stopped"
+    if left and not member.is_out:
         need = "leave"
-    return state.put(member, need)
+    return state.put(evolve(member, is_open=False, heard=None, objection="", text=partial or member.text, left=left), need)
 
 
 def _turn_failed(_: ConsensusConfig, state: State, event: TurnFailed) -> State:
@@ -149,8 +133,8 @@ def _agent_left(config: ConsensusConfig, state: State, event: AgentLeft) -> Stat
     need: Need | None = None
     if member.is_open:
         need = "stop" if member.heard is None else "release"
-    state = state.put(evolve(member, is_out=True, left=member.left or event.reason), need)
-    return _settle(config, evolve(state, owing=state.owing - {member.name}))
+    member = evolve(member, is_out=True, left=member.left or event.reason)
+    return _settle(config, state.put(member, need, owing=state.owing - {member.name}))
 
 
 def _answer_given(_: ConsensusConfig, state: State, event: AnswerGiven) -> State:
@@ -160,9 +144,9 @@ def _answer_given(_: ConsensusConfig, state: State, event: AnswerGiven) -> State
     is_voting = state.phase == "voting"
     revision = state.revision + is_voting
     author = evolve(author, answers=event.number, content=event.content, revised=revision)
-    state = state.put(author, "release" if author.heard is not None else state.needs.get(author.name))
+    state = state.put(author, "release" if author.heard is not None else state.needs.get(author.name), owing=state.owing - {author.name})
     if not is_voting:
-        return evolve(state, owing=state.owing - {author.name})
+        return state
     needs = dict(state.needs)
     for member in state.members.values():
         if not member.left and member.heard is None:
@@ -176,8 +160,8 @@ def _vote_cast(config: ConsensusConfig, state: State, event: VoteCast) -> State:
     voter = state.members.get(event.voter)
     if voter is None or event.choice not in state.members:
         return state
-    state = state.put(voter, "release" if voter.heard is not None else state.needs.get(voter.name))
-    return _settle(config, evolve(state, votes={**state.votes, event.voter: event}, owing=state.owing - {event.voter}))
+    needs = state.needs if voter.heard is None else state.needing(voter.name, "release")
+    return _settle(config, evolve(state, votes={**state.votes, event.voter: event}, owing=state.owing - {event.voter}, needs=needs))
 
 
 def _decision_made(config: ConsensusConfig, state: State, event: DecisionMade) -> State:
@@ -188,7 +172,7 @@ def _decision_made(config: ConsensusConfig, state: State, event: DecisionMade) -
     if event.point == "plain_text":
         return state.put(member, "take")
     if event.point == "abstention":
-        return _settle(config, evolve(state.put(member, "release"), owing=state.owing - {member.name}))
+        return _settle(config, state.put(member, "release", owing=state.owing - {member.name}))
     return state
 
 
@@ -197,11 +181,10 @@ def _votes_cleared(_: ConsensusConfig, state: State, event: VotesCleared) -> Sta
 
 
 def _phase_entered(config: ConsensusConfig, state: State, event: PhaseEntered) -> State:
-    state = evolve(state, phase=event.phase)
     if event.phase == "presenting":
-        return state
+        return evolve(state, phase=event.phase)
     asked = [name for name, member in state.members.items() if not member.left]
-    return _settle(config, evolve(state, owing=frozenset(asked), needs={**state.needs, **dict.fromkeys(asked, "ask")}))
+    return _settle(config, evolve(state, phase=event.phase, owing=frozenset(asked), needs={**state.needs, **dict.fromkeys(asked, "ask")}))
 
 
 def _phase_left(_: ConsensusConfig, state: State, event: PhaseLeft) -> State:
@@ -217,7 +200,10 @@ def _settle(config: ConsensusConfig, state: State) -> State:
         return state
     counts = tally(state.candidates, (vote.choice for vote in state.votes.values()))
     winner = certain_winner(counts, state.ranks, state.owing, self_vote=config.self_vote == "allow")
-    return evolve(state, certain=winner, is_closing=bool(winner) or state.limit is not None)
+    is_closing = bool(winner) or state.limit is not None
+    if winner == state.certain and is_closing == state.is_closing:
+        return state
+    return evolve(state, certain=winner, is_closing=is_closing)
 
 
 def _winner_chosen(_: ConsensusConfig, state: State, event: WinnerChosen) -> State:
@@ -233,7 +219,8 @@ def _run_ended(_: ConsensusConfig, state: State, event: RunEnded) -> State:
 
 
 _Change: TypeAlias = Callable[[ConsensusConfig, State, Any], State]
-_CHANGES: dict[type[Event], _Change] = {
+# For each kind of event that changes something: what the state is after it; the same object where it changes nothing after all.
+CHANGES: dict[type[Event], _Change] = {
     TurnStarted: _turn_started,
     TurnResponded: _turn_responded,
     AnswerRejected: _rejected,
