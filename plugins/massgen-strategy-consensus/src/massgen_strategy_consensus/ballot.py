@@ -10,13 +10,9 @@ from types import MappingProxyType
 __all__ = ["certain_winner", "labels_of", "leader", "lots", "tally"]
 
 
-def _draw(*parts: object) -> bytes:
-    return sha256("\n".join(str(part) for part in parts).encode()).digest()
-
-
 def lots(seed: int, agents: Iterable[str]) -> dict[str, int]:
     """Return each agent's lot; the lowest wins a tie."""
-    return {name: lot for lot, name in enumerate(sorted(agents, key=lambda name: _draw("lot", seed, name)))}
+    return {name: lot for lot, name in enumerate(sorted(agents, key=lambda name: sha256(f"lot\n{seed}\n{name}".encode()).digest()))}
 
 
 def labels_of(seed: int, viewer: str, agents: Iterable[str]) -> Mapping[str, str]:
@@ -26,7 +22,7 @@ def labels_of(seed: int, viewer: str, agents: Iterable[str]) -> Mapping[str, str
 
 @lru_cache(maxsize=1024)  # a vote asks for the same labels several times
 def _labels(seed: int, viewer: str, agents: tuple[str, ...]) -> Mapping[str, str]:
-    order = sorted(agents, key=lambda name: _draw("label", seed, viewer, name))
+    order = sorted(agents, key=lambda name: sha256(f"label\n{seed}\n{viewer}\n{name}".encode()).digest())
     return MappingProxyType({f"agent{place}": name for place, name in enumerate(order, start=1)})
 
 

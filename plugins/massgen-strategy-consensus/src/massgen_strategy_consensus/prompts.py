@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 
 from massgen_core.api import Ask, Brief, Candidate, Message, Tool
@@ -28,6 +29,7 @@ NEW_ANSWER = Tool(
 )
 STALE = "A new answer came in before your vote, so the vote does not count. Look at the new answer, then decide again."
 
+_LABEL = re.compile(r"\bagent\d+\b", re.IGNORECASE)
 _ALONE = "Answer the question above."
 _ANSWER = (
     "Answer the question above as well as you can. Other agents are working on it too; you cannot see their work. Later all answers are compared.\n"
@@ -67,22 +69,22 @@ def ballot(config: ConsensusConfig, state: State, voter: str) -> dict[str, str]:
 def ask_for_answer(state: State, member: Member) -> Ask:
     """Ask for a first answer. An agent that is alone has nobody to compare with and writes plain text."""
     is_alone = len(state.members) == 1
+    message, brief = _opening(state.task.question, _ALONE if is_alone else _ANSWER)
     return Ask(
         agent=member.name,
         turn=member.turn + 1,
         purpose="answer",
-        messages=_messages(state, _ALONE if is_alone else _ANSWER),
+        messages=(*state.task.history, message),
         tools=() if is_alone else (NEW_ANSWER,),
-        brief=Brief(purpose="answer", question=state.task.question),
+        brief=brief,
     )
 
 
 def ask_for_vote(config: ConsensusConfig, state: State, member: Member) -> Ask:
     """Ask for a vote or, while the agent may give one, a new answer."""
     mark, can_improve = mark_of(state, member.name), member.answers < config.max_answers_per_agent
-    choices = ballot(config, state, member.name)
-    parts = [_MATERIAL.format(mark=mark)]
-    parts += [_quote(mark, label, state.members[name].content) for label, name in choices.items()]
+    brief = vote_brief(config, state, member)
+    parts = [_MATERIAL.format(mark=mark), *[_quote(mark, one.label, one.content) for one in brief.candidates]]
     if config.self_vote == "forbid" and member.answers:
         parts += ["Your own answer so far, for which you cannot vote:", _quote(mark, "yours", member.content)]
     parts += [_CHECK, *([_WHEN[config.voting_sensitivity], _VOTE, _IMPROVE] if can_improve else ["Vote for the best one.", _VOTE])]
@@ -90,9 +92,9 @@ def ask_for_vote(config: ConsensusConfig, state: State, member: Member) -> Ask:
         agent=member.name,
         turn=member.turn + 1,
         purpose="vote",
-        messages=_messages(state, "\n\n".join(parts)),
-        tools=(_vote_tool(tuple(choices)), *((NEW_ANSWER,) if can_improve else ())),
-        brief=vote_brief(config, state, member),
+        messages=(*state.task.history, _message(state.task.question, "\n\n".join(parts))),
+        tools=(_vote_tool(tuple([one.label for one in brief.candidates])), *((NEW_ANSWER,) if can_improve else ())),
+        brief=brief,
     )
 
 
@@ -102,8 +104,8 @@ def ask_for_text(state: State, winner: Member) -> Ask:
     labels = labels_of(state.task.seed, winner.name, state.members)
     names = [winner.name, *(name for name in labels.values() if name != winner.name and state.members[name].answers)]
     shown = {name: label for label, name in labels.items()}
-    candidates = tuple(Candidate(label=shown[name], content=state.members[name].content) for name in names)
-    parts = [_MATERIAL.format(mark=mark), *(_quote(mark, one.label, one.content) for one in candidates)]
+    candidates = tuple([Candidate(label=shown[name], content=state.members[name].content) for name in names])
+    parts = [_MATERIAL.format(mark=mark), *[_quote(mark, one.label, one.content) for one in candidates]]
     remarks = [
         f"- for {shown[vote.choice]}: {_translate(vote.reason, labels_of(state.task.seed, vote.voter, state.members), shown)}"
         for name, vote in sorted(state.votes.items(), key=lambda item: shown[item[0]])
@@ -115,7 +117,7 @@ def ask_for_text(state: State, winner: Member) -> Ask:
         agent=winner.name,
         turn=winner.turn + 1,
         purpose="present",
-        messages=_messages(state, "\n\n".join([*parts, _PRESENT])),
+        messages=(*state.task.history, _message(state.task.question, "\n\n".join([*parts, _PRESENT]))),
         brief=Brief(purpose="present", question=state.task.question, candidates=candidates),
     )
 
@@ -151,18 +153,24 @@ def _todo(config: ConsensusConfig, member: Member, *, is_alone: bool) -> str:
 
 def vote_brief(config: ConsensusConfig, state: State, member: Member) -> Brief:
     """Return the vote as data."""
-    candidates = (Candidate(label=label, content=state.members[name].content) for label, name in ballot(config, state, member.name).items())
+    candidates = [Candidate(label=label, content=state.members[name].content) for label, name in ballot(config, state, member.name).items()]
     return Brief(purpose="vote", question=state.task.question, candidates=tuple(candidates))
 
 
-def _messages(state: State, instructions: str) -> tuple[Message, ...]:
-    return (*state.task.history, Message.of("user", f"{state.task.question}\n\n---\n\n{instructions}"))
+def _message(question: str, instructions: str) -> Message:
+    return Message.of("user", f"{question}\n\n---\n\n{instructions}")
+
+
+@lru_cache(maxsize=1)  # the agents of a run are asked one after another, and alike
+def _opening(question: str, instructions: str) -> tuple[Message, Brief]:
+    return _message(question, instructions), Brief(purpose="answer", question=question)
 
 
 def _quote(mark: str, label: str, content: str) -> str:
     return f"{label}:\n<{mark}>\n{content}\n</{mark}>"
 
 
+@lru_cache(maxsize=8)  # voters know the agents by the same labels
 def _vote_tool(labels: tuple[str, ...]) -> Tool:
     return Tool(
         name="vote",
@@ -186,4 +194,4 @@ def _translate(text: str, theirs: Mapping[str, str], shown: dict[str, str]) -> s
         label = found[0].lower()
         return shown[theirs[label]] if label in theirs else found[0]
 
-    return re.sub(r"\bagent\d+\b", other, text, flags=re.IGNORECASE)
+    return _LABEL.sub(other, text)
