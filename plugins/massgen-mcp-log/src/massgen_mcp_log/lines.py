@@ -68,10 +68,12 @@ class Fixed:
     Attributes:
         line: Fields and values.
         is_told: People are told of such lines.
+        phase: `start` and `end` of what has both.
     """
 
     line: Line
     is_told: bool
+    phase: str
 
 
 class Brief(msgspec.Struct):

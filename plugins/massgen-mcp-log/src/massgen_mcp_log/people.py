@@ -20,15 +20,14 @@ from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import SERVERS, TEXT, server_name
 from massgen_mcp_log.lines import ENVELOPE, Fields, Fixed, Line
 
-__all__ = ["People", "Told", "clock", "said"]
+__all__ = ["PHASES", "People", "Told", "clock", "said"]
 
 # Lines that come together are handed to the files in one piece: that is what makes files for people cheap.
 _GATHER_SECONDS = 0.5
 _QUEUE = 50_000
 # So many lines at once, and nobody reads them one by one: calls that went well are then told together.
 _CROWD = 300
-_STARTS = frozenset({"mcp.execution.called", "mcp.discovery.requested"})
-_ENDS = frozenset({"mcp.execution.returned", "mcp.discovery.listed"})
+PHASES = {"mcp.execution.called": "start", "mcp.discovery.requested": "start", "mcp.execution.returned": "end", "mcp.discovery.listed": "end"}
 _STAYS = ("tool", "method", "outcome", "ms")
 _SAID = frozenset({*ENVELOPE, *_STAYS, "server", "transport", "era", "operation", "call"})
 
@@ -164,22 +163,21 @@ class People:
                 self._drain()
 
     def _drain(self) -> None:
-        pending = [self._pending.popleft() for _ in range(len(self._pending))]
-        lines = [(fixed.line, line) for fixed, line in pending if fixed.is_told]
+        lines = [self._pending.popleft() for _ in range(len(self._pending))]
         # A start whose end is told beside it says nothing more; one without its end is what people look for.
-        ended = {line.get("operation") for fixed, line in lines if fixed["event"] in _ENDS}
-        lines = [(fixed, line) for fixed, line in lines if fixed["event"] not in _STARTS or line.get("operation") not in ended]
+        ended = {line.get("operation") for fixed, line in lines if fixed.phase == "end"}
+        lines = [(fixed, line) for fixed, line in lines if fixed.phase != "start" or line.get("operation") not in ended]
         is_crowded = len(lines) > _CROWD
         pieces: dict[str, list[str]] = {TEXT: []}
         sums: dict[int, _Sum] = {}
         for fixed, line in lines:
-            if is_crowded and fixed["event"] in _ENDS and fixed["level"] == "info":
+            if is_crowded and fixed.phase == "end" and fixed.line["level"] == "info":
                 found = sums.get(id(fixed))
                 if found is None:
-                    found = sums[id(fixed)] = _Sum(fixed, line, line)
+                    found = sums[id(fixed)] = _Sum(fixed.line, line, line)
                 found.add(line)
                 continue
-            _put(pieces, fixed, told(fixed, line))
+            _put(pieces, fixed.line, told(fixed.line, line))
         for each in sums.values():
             _put(pieces, each.fixed, each.told())
         if self._left_out:

@@ -17,7 +17,7 @@ from massgen_mcp_log.config import McpLogConfig
 from massgen_mcp_log.files import FOLDER, LOG, SERVERS, LineFile, server_name
 from massgen_mcp_log.levels import CONTROL, LOOK_SECONDS, RANKS, Levels
 from massgen_mcp_log.lines import VERSION, Brief, Fields, Fixed, Line, Plan, decode, encode, level_of, plan_of, unknown_plan
-from massgen_mcp_log.people import People
+from massgen_mcp_log.people import PHASES, People
 from massgen_mcp_log.redact import Redaction
 
 __all__ = ["McpLog", "opened"]
@@ -191,13 +191,12 @@ class McpLog:
             taken = [(fixed, line) for (fixed, _), line in zip(taken, hidden, strict=True)]
             whole = b"\n".join(lines)
         if self._people is not None:
-            self._people.tell(taken)
+            self._people.tell([each for each in taken if each[0].is_told])
         parts = {self._log: whole}
-        if len(taken) == 1:
-            if (file := taken[0][0].file) is not None:
-                parts[file] = whole
-        else:
+        if len({fixed.file for fixed, _ in taken}) > 1:
             self._share_out(lines, taken, parts)
+        elif (file := taken[0][0].file) is not None:
+            parts[file] = whole
         failure: OSError | None = None
         for file, part in parts.items():
             try:
@@ -254,7 +253,8 @@ class McpLog:
         file = self._server(server) if server and RANKS[level] >= least else None
         is_told = plan.category != "performance" or self._config.debug
         data = encode(line)[len(b'{"level":') : -1]
-        made = _Fixed(line, is_told, msgspec.Raw(data), len(data) + _SAFE_REST, RANKS[level] >= least, least == 0, server, file)
+        phase, limit = PHASES.get(plan.event, ""), len(data) + _SAFE_REST
+        made = _Fixed(line, is_told, phase, msgspec.Raw(data), limit, RANKS[level] >= least, least == 0, server, file)
         if len(shape.fixed) >= _REMEMBERED:
             shape.fixed.clear()
         shape.fixed[key] = made
