@@ -290,6 +290,6 @@ def _cut(text: str, size: int) -> Sequence[str]:
 
 def _estimate(request: ModelRequest, reasoning: str, text: str, calls: list[Call]) -> Usage:
     """Four characters for a token, as a rule of thumb: steady figures for budgets and displays."""
-    sent = sum(len(_text(message)) for message in request.messages)
-    said = len(text) + sum(len(call.arguments) for call in calls)
+    sent = sum([len(_text(message)) for message in request.messages])
+    said = len(text) + sum([len(call.arguments) for call in calls])
     return Usage(input=1 + sent // 4, output=1 + said // 4, reasoning=len(reasoning) // 4)

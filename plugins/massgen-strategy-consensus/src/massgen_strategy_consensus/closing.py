@@ -71,7 +71,7 @@ def _choose(config: ConsensusConfig, state: State) -> Decision:
     candidates = state.candidates
     if not candidates:
         return Finish(outcome=_failure(state))
-    counts = tally(candidates, (vote.choice for vote in state.votes.values()))
+    counts = tally(candidates, [vote.choice for vote in state.votes.values()])
     winner = leader(counts, state.ranks)
     if state.limit is not None and "limit" not in state.told:
         reason = f"{_limit(state.limit)}; the answer with most votes so far is taken"

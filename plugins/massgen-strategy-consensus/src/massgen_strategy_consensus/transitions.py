@@ -198,7 +198,7 @@ def _settle(config: ConsensusConfig, state: State) -> State:
     """Note the winner if nothing can change it any more."""
     if state.phase != "voting" or (state.owing and not config.early_stop):
         return state
-    counts = tally(state.candidates, (vote.choice for vote in state.votes.values()))
+    counts = tally(state.candidates, [vote.choice for vote in state.votes.values()])
     winner = certain_winner(counts, state.ranks, state.owing, self_vote=config.self_vote == "allow")
     is_closing = bool(winner) or state.limit is not None
     if winner == state.certain and is_closing == state.is_closing:
