@@ -13,6 +13,7 @@ from massgen_core.errors import TimedOut
 from massgen_core.events import Event, ModelAnswered, ModelFailed, ModelRequested, ModelStreamed
 from massgen_core.messages import ModelAnswer, ModelRequest
 from massgen_core.runtime.assembly import Assembly, drain
+from massgen_core.runtime.clock import clock
 from massgen_core.runtime.pricing import Priced, unpriced
 from massgen_core.runtime.toolbox import Toolbox, chain
 from massgen_core.specs import Capabilities
@@ -60,6 +61,7 @@ class Call:
         self._emit, self._idle_seconds, self._is_streamed = emit, idle_seconds, is_streamed
         self._began, self._tried, self._first = 0.0, 0.0, 0.0
         self._assembly: Assembly | None = None
+        self._now: Callable[[], float] = anyio.current_time
 
     def requested(self, model: str) -> ModelRequested:
         """Return the fact that begins the call."""
@@ -78,10 +80,11 @@ class Call:
             MassGenError: It failed; each failed attempt was told as `model.failed`.
         """
         name = self._agent.config.name
-        self._began = anyio.current_time()
+        self._now = clock()
+        self._began = self._now()
         call = ModelCall(request=request, agent=name, turn=self._turn, backend=self._agent.config.backend.type, emit=self._emit)
         answer: ModelAnswer = await chain(self._agent.middlewares, self._attempt)(call)
-        now = anyio.current_time()
+        now = self._now()
         return ModelAnswered(
             agent=name,
             turn=self._turn,
@@ -100,10 +103,10 @@ class Call:
     async def _attempt(self, call: ModelCall) -> ModelAnswer:
         assembly = self._assembly = Assembly(f"call_{self._turn}_{self._number}")
         name, patience = self._agent.config.name, self._idle_seconds * (1 + SLACK)
-        self._tried, self._first = anyio.current_time(), 0.0
+        self._tried, self._first = self._now(), 0.0
 
         def waits() -> None:
-            now = anyio.current_time()
+            now = self._now()
             if now + self._idle_seconds > idle.deadline:
                 idle.deadline = now + patience
             fresh = assembly.fresh()

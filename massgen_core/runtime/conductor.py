@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import anyio.abc
@@ -41,6 +41,7 @@ from massgen_core.events import (
 )
 from massgen_core.runtime.agent import Turn
 from massgen_core.runtime.calling import Agent
+from massgen_core.runtime.clock import clock
 from massgen_core.runtime.emitter import Emitter
 from massgen_core.runtime.meter import Meter
 from massgen_core.runtime.past import STATES, Past
@@ -96,6 +97,7 @@ class Conductor:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_settling = False
         self._ended = anyio.Event()
+        self._now: Callable[[], float] = anyio.current_time
 
     @property
     def meter(self) -> Meter:
@@ -136,7 +138,8 @@ class Conductor:
             MassGenError: The strategy broke, or the journal cannot be written; what the agents gave before is in the journal.
         """
         self._agents = agents
-        self._began["run"] = anyio.current_time()
+        self._now = clock()
+        self._began["run"] = self._now()
         async with anyio.create_task_group() as self._tasks:
             if self._limits.seconds is not None:
                 self._tasks.start_soon(self._time, self._limits.seconds, "")
@@ -238,7 +241,7 @@ class Conductor:
         turn = self._turns.get(event.agent)
         if turn is not None and turn.started.turn == event.turn:
             del self._turns[event.agent]
-            self._worked[event.agent] += anyio.current_time() - self._began.pop(event.agent)
+            self._worked[event.agent] += self._now() - self._began.pop(event.agent)
             turn.take(event)
 
     # Decisions
@@ -283,7 +286,7 @@ class Conductor:
                 turn.take(injected)
             case Release():
                 turn = self._open_turn(decision)
-                seconds = anyio.current_time() - self._began[decision.agent]
+                seconds = self._now() - self._began[decision.agent]
                 self._record(TurnEnded(agent=decision.agent, turn=decision.turn, seconds=seconds), span=turn.span)
             case Interrupt():
                 self._interrupt(self._open_turn(decision), decision.reason)
@@ -330,7 +333,7 @@ class Conductor:
         assert self._tasks is not None
         name = turn.started.agent
         self._turns[name] = turn
-        self._began[name] = anyio.current_time()
+        self._began[name] = self._now()
         turn.stop = self._tasks.start_soon(self._work, turn).cancel
 
     async def _work(self, turn: Turn) -> None:
@@ -355,11 +358,11 @@ class Conductor:
 
     def _declare(self, event: Event) -> None:
         if isinstance(event, PhaseEntered):
-            self._began[f"phase {event.phase}"] = anyio.current_time()
+            self._began[f"phase {event.phase}"] = self._now()
         elif isinstance(event, PhaseLeft):
             began = self._began.pop(f"phase {event.phase}", None)
             if began is not None:
-                event = attrs.evolve(event, seconds=anyio.current_time() - began)
+                event = attrs.evolve(event, seconds=self._now() - began)
         self._record(event)
 
     def _finish(self, outcome: Outcome) -> None:
@@ -371,7 +374,7 @@ class Conductor:
                 winner=outcome.winner,
                 answer=outcome.answer,
                 reason=outcome.reason,
-                seconds=anyio.current_time() - self._began["run"],
+                seconds=self._now() - self._began["run"],
                 usage=self._meter.usage,
             )
         )
