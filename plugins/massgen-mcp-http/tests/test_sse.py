@@ -48,6 +48,10 @@ class Conversation:
         await answer.plain(202)
         if message["method"] == "junk":
             await self.stream.raw(b"data: hello\n\n: ping\n\nevent: other\ndata: {}\n\n")
+        if message["method"] == "together":
+            return await self.stream.event(
+                [{"jsonrpc": "2.0", "method": "notifications/x"}, {"jsonrpc": "2.0", "id": message["id"], "result": {"n": 1}}]
+            )
         if message["method"] == "broken":
             return await self.stream.raw(b'data: {"jsonrpc":"2.0","id":%d,"error":"out of cheese"}\n\n' % message["id"])
         if message["method"] == "huge answer":
@@ -72,6 +76,15 @@ async def test_messages_are_posted_and_answered_on_the_stream(serving: Serving, 
     assert answer.result == {"path": "/messages?session=1"}
     assert (refused.error.data, "try again in 3 s" in refused.error.message) == ({"status": 429, "retry_after": 3.0}, True)
     assert ["no message" in str(item) or "max_message" in str(item) for item in speaker.others] == [True, True]
+
+
+async def test_messages_that_come_together_are_taken_one_by_one(serving: Serving, context: PlainContext) -> None:
+    """An array of messages in one event is what its messages are."""
+    with anyio.fail_after(10):
+        async with serving(Conversation()) as peer, listening(context, peer.url) as speaker:
+            answer = await speaker.ask("together")
+
+    assert (answer.result, [item.message.method for item in speaker.others]) == ({"n": 1}, ["notifications/x"])
 
 
 @pytest.mark.parametrize(("method", "words"), [("broken", "no message"), ("huge answer", "max_message")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 from collections.abc import Callable
@@ -111,3 +112,84 @@ async def test_a_connection_reset_in_a_stream(serving: Serving, speaking: Speaki
             assert (await speaker.ask("good", version=era)).result == {}
 
     assert "broke" in broken.error.message or "before it was complete" in broken.error.message
+
+
+PROGRESS = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1, "progressToken": 1}}
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_messages_that_come_together_are_taken_one_by_one(serving: Serving, speaking: Speaking, kind: str) -> None:
+    """An array of messages is what its messages are; the request gets the answer that bears its number, and junk among them costs itself alone."""
+
+    async def handler(request: Any, answer: Any) -> Any:
+        number = request.message["id"]
+        together = [
+            PROGRESS,
+            {"jsonrpc": "2.0", "id": 99, "result": {"n": 99}},
+            {"hello": 1},
+            {"jsonrpc": "2.0", "id": number, "result": {"n": number}},
+        ]
+        if "event" not in kind:
+            return await answer.plain(200, json.dumps(together).encode())
+        await answer.begin_stream()
+        await answer.event(together)
+        return "close"
+
+    with anyio.fail_after(10):
+        async with serving(handler) as peer, speaking(peer.url) as speaker:
+            first = await speaker.ask("x")
+            second = await speaker.ask("y")
+
+    assert (first.result, second.result) == ({"n": 1}, {"n": 2})
+    assert [item.message.method for item in speaker.others if hasattr(getattr(item, "message", None), "method")] == ["notifications/progress"] * 2
+    assert ["hello" in str(item) for item in speaker.others if isinstance(item, Exception)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([PROGRESS], "does not answer"),
+        (PROGRESS, "does not answer"),
+        ([], "no message"),
+        ([[{"jsonrpc": "2.0", "id": 1, "result": {}}]], "no message"),
+        ([PROGRESS] * 1001, "no message"),
+    ],
+)
+async def test_a_body_without_an_answer_is_an_error_of_its_request(serving: Serving, speaking: Speaking, body: Any, words: str) -> None:
+    """Nobody waits for an answer that a whole body did not hold; arrays of nothing, of arrays and of thousands are refused."""
+
+    async def handler(request: Any, answer: Any) -> Any:
+        return await answer.plain(200, json.dumps(body).encode())
+
+    with anyio.fail_after(10):
+        async with serving(handler) as peer, speaking(peer.url) as speaker:
+            refused = await speaker.ask("x")
+
+    assert words in refused.error.message
+
+
+async def test_messages_that_come_together_obey_the_limit_of_one(serving: Serving, speaking: Speaking) -> None:
+    """An array as a whole is no longer than a message may be."""
+
+    async def handler(request: Any, answer: Any) -> Any:
+        return await answer.plain(200, json.dumps([{"jsonrpc": "2.0", "id": 1, "result": {"a": "x" * 10_000}}] * 20).encode())
+
+    with anyio.fail_after(10):
+        async with serving(handler) as peer, speaking(peer.url, max_message=100_000) as speaker:
+            refused = await speaker.ask("x")
+
+    assert "max_message" in refused.error.message
+
+
+async def test_an_error_in_an_array_is_told_in_the_words_of_the_server(serving: Serving, speaking: Speaking) -> None:
+    """A refusal by status may have its error in an array, too."""
+
+    async def handler(request: Any, answer: Any) -> Any:
+        error = {"jsonrpc": "2.0", "id": request.message["id"], "error": {"code": -32602, "message": "out of cheese"}}
+        return await answer.plain(400, json.dumps([error]).encode())
+
+    with anyio.fail_after(10):
+        async with serving(handler) as peer, speaking(peer.url) as speaker:
+            refused = await speaker.ask("x")
+
+    assert (refused.error.code, refused.error.message) == (-32602, "out of cheese")

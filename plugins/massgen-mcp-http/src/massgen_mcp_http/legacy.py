@@ -12,12 +12,13 @@ import anyio
 import anyio.abc
 import httpx2
 from mcp.shared.message import SessionMessage
-from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse
 
 from massgen_core.api import Context, Link, LinkReport, clean_line
 from massgen_mcp_http.config import HttpConfig
 from massgen_mcp_http.events import Events, ServerEvent
 from massgen_mcp_http.faults import UNREADABLE, HttpFault, Problem, lost, of_status
+from massgen_mcp_http.messages import messages_of
 from massgen_mcp_http.streamable import BUFFERED, STREAM, encoded, foreseen
 from massgen_mcp_http.wire import TooLarge, Wire, opened_wire
 
@@ -154,15 +155,14 @@ class SseLink:
             text = f"a message has {event.size} bytes, more than the {limit} of max_message, and was skipped; raise max_message to read it"
             await self._unreadable(TooLarge(text, size=event.size), event.data)
         elif event.event == "message" and event.size:
-            try:
-                found = jsonrpc_message_adapter.validate_json(event.data, by_name=False)
-            except ValueError:
-                shown = clean_line(event.data[:1000].decode("utf-8", "replace"), 160)
-                await self._unreadable(HttpFault(f"the server sent something that is no message: {shown}"), event.data)
-                return
-            if isinstance(found, JSONRPCResponse | JSONRPCError):
-                self._asked.discard(found.id)
-            await self._items.send(SessionMessage(found))
+            found, junk = messages_of(event.data)
+            for one in found:
+                if isinstance(one, JSONRPCResponse | JSONRPCError):
+                    self._asked.discard(one.id)
+                await self._items.send(SessionMessage(one))
+            if junk:
+                shown = clean_line(junk[:1000].decode("utf-8", "replace"), 160)
+                await self._unreadable(HttpFault(f"the server sent something that is no message: {shown}"), junk)
 
 
 def open_sse(config: HttpConfig, context: Context) -> AbstractAsyncContextManager[Link]:

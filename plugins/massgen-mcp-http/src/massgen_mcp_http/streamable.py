@@ -12,13 +12,14 @@ import anyio.abc
 import attrs
 import httpx2
 from mcp.shared.message import ClientMessageMetadata, SessionMessage
-from mcp_types import ErrorData, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import ErrorData, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from massgen_core.api import Context, Link, LinkReport, clean_line
 from massgen_mcp_http.config import HttpConfig
 from massgen_mcp_http.events import Events, ServerEvent
 from massgen_mcp_http.faults import SESSION_GONE, UNREADABLE, HttpFault, Problem, lost, of_status
+from massgen_mcp_http.messages import messages_of
 from massgen_mcp_http.wire import TooLarge, Wire, opened_wire
 
 __all__ = ["HttpLink", "encoded", "foreseen", "open_http"]
@@ -32,6 +33,7 @@ VERSION, SESSION, LAST_EVENT = "mcp-protocol-version", "mcp-session-id", "last-e
 JSON, STREAM = "application/json", "text/event-stream"
 END_SECONDS = 0.25
 LISTENING = "subscriptions/listen"  # its answer comes when the subscription ends
+_SILENT = Problem(code=UNREADABLE, text="what the server sent for the request does not answer it")
 _CUT = Problem(code=-32000, text="the server ended its answer before it was complete")
 
 
@@ -163,7 +165,7 @@ class HttpLink:
         if kind == JSON:
             data = await self.wire.body(response, self.wire.config.max_message)
             await self._take(data, message, post)
-            return None
+            return None if post.is_answered else _SILENT
         if response.status_code == 202:
             return Problem(code=SESSION_GONE, text="the server took the request and will not answer it (HTTP 202)", status=202)
         return Problem(
@@ -176,12 +178,12 @@ class HttpLink:
         problem = of_status(response, has_session=bool(self.session) and message.method != "initialize")
         if kind == JSON:
             try:
-                found = jsonrpc_message_adapter.validate_json(await self.wire.body(response, 1 << 20), by_name=False)
-            except (ValueError, HttpFault):
+                found, _ = messages_of(await self.wire.body(response, 1 << 20))
+            except HttpFault:
                 return problem
-            if isinstance(found, JSONRPCError):  # its own words, where it has some
-                data = found.error.data if found.error.data is not None else problem.data()
-                answer = JSONRPCError(jsonrpc="2.0", id=message.id, error=ErrorData(code=found.error.code, message=found.error.message, data=data))
+            if (said := next((one for one in found if isinstance(one, JSONRPCError)), None)) is not None:  # its own words, where it has some
+                data = said.error.data if said.error.data is not None else problem.data()
+                answer = JSONRPCError(jsonrpc="2.0", id=message.id, error=ErrorData(code=said.error.code, message=said.error.message, data=data))
                 post.is_answered = True
                 await self._items.send(SessionMessage(answer))
         return problem
@@ -222,22 +224,23 @@ class HttpLink:
         await self._take(event.data, message, post)
 
     async def _take(self, data: bytes, message: JSONRPCRequest | None, post: _Post | None) -> None:
-        """Pass a message on; what answers the request of this connection is its answer, whatever number it bears."""
-        try:
-            found = jsonrpc_message_adapter.validate_json(data, by_name=False)
-        except ValueError:
-            shown = clean_line(data[:1000].decode("utf-8", "replace"), 160)
+        """Pass on what a body or an event holds; what answers the request of this connection is its answer, whatever number it bears."""
+        found, junk = messages_of(data)
+        if message is not None and post is not None:
+            answers = [one for one in found if isinstance(one, JSONRPCResponse | JSONRPCError)]
+            if answers:
+                next((one for one in answers if one.id == message.id), answers[0]).id = message.id
+                post.is_answered = True
+        for one in found:
+            await self._items.send(SessionMessage(one))
+        if junk:
+            shown = clean_line(junk[:1000].decode("utf-8", "replace"), 160)
             problem = Problem(code=UNREADABLE, text=f"the server sent something that is no message: {shown}")
-            if message is None or post is None:
+            if message is None or post is None or post.is_answered:
                 await self._items.send(problem.fault())
             else:
                 post.is_answered = True
                 await self._refuse(message.id, problem)
-            return
-        if isinstance(found, JSONRPCResponse | JSONRPCError) and message is not None and post is not None:
-            found.id = message.id
-            post.is_answered = True
-        await self._items.send(SessionMessage(found))
 
     async def _resume(self, message: JSONRPCRequest, post: _Post, events: Events) -> Problem | None:
         """Ask for the rest of an answer whose stream ended; only in the eras that have sessions."""
