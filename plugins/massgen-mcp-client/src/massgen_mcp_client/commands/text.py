@@ -6,17 +6,22 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from massgen_core.api import clean, clean_line
+from massgen_core.api import clean, clean_line, columns
 from massgen_mcp_client.config import ServerConfig, shown
 
 __all__ = ["as_json", "parameters", "table", "target"]
 
+_LEAST = 8  # characters that stay of a cell
+
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table."""
+    """Return the lines of a table; on a terminal the widest cells are cut until it fits, anything else gets them whole."""
     lines = [heads, *rows]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    return ["  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in lines]
+    room = columns()
+    while room and sum(widths) + 2 * len(widths) - 2 > room and max(widths) > _LEAST:
+        widths[widths.index(max(widths))] -= 1
+    return ["  ".join(f"{clean_line(cell, width):{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in lines]
 
 
 def target(config: ServerConfig) -> str:

@@ -111,5 +111,5 @@ def _print_both(app: App, compared: list[dict[str, Any]], *, is_json: bool) -> N
         pairs = (f"{old[name]:,.1f} → {new[name]:,.1f} ms" if old else f"{new[name]:,.1f} ms" for name in ("p50_ms", "p95_ms", "p99_ms"))
         calls = f"{old['calls']} → {new['calls']}" if old else str(new["calls"])
         cells.append((_title(row), calls, *pairs, f"{row['ratio']:.2f}" if row["ratio"] is not None else "", row["verdict"]))
-    for line in table(("OPERATION", "CALLS", "P50", "P95", "P99", "P50 RATIO", "VERDICT"), cells, right=range(1, 6)):
+    for line in table(("OPERATION", "CALLS", "P50", "P95", "P99", "P50 RATIO", "VERDICT"), cells, right=range(1, 6), spare=("P99", "P95")):
         app.out(line)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from massgen_core.api import App
+from massgen_core.api import App, clean_line, columns
 from massgen_mcp_log.filters import Filter
 from massgen_mcp_log.lines import Line
 from massgen_mcp_log.reading import Log
 
-__all__ = ["add_choice", "add_filter", "add_run", "chosen", "opened", "size", "table", "tell", "wanted_by", "width"]
+__all__ = ["add_choice", "add_filter", "add_run", "chosen", "opened", "size", "table", "tell", "wanted_by"]
+
+_LEAST = 8  # characters that stay of a text
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -81,11 +82,6 @@ def tell(app: App, log: Log, wanted: Filter, count: int) -> None:
         app.err(f"massgen: none of {total} lines is chosen by: {wanted}")
 
 
-def width() -> int:
-    """Return how many characters a row may have."""
-    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
-
-
 def size(count: float) -> str:
     """Return a number of bytes, short."""
     for unit in ("B", "kB", "MB"):
@@ -95,10 +91,30 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
-    """Yield lines of aligned columns; `right` are the numbers of columns that are aligned to the right."""
-    lines = [tuple(heads), *(tuple(row) for row in rows)]
-    widths = [max(len(line[number]) for line in lines) for number in range(len(heads))]
-    for line in lines:
-        cells = (cell.rjust(widths[number]) if number in right else cell.ljust(widths[number]) for number, cell in enumerate(line))
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = (), spare: Sequence[str] = ()) -> Iterator[str]:
+    """Yield lines of aligned columns; on a terminal they fit, anything else gets them whole.
+
+    Args:
+        heads: Titles.
+        rows: Cells.
+        right: Numbers of the columns that are aligned to the right; they are never cut.
+        spare: Titles of columns that are left out where there is no room for all, in this order.
+    """
+    found = {column[0]: column for column in zip(heads, *rows, strict=True)}
+    widths = {title: max(map(len, column)) for title, column in found.items()}
+    figures = {heads[number] for number in right}
+    room = columns() or sys.maxsize
+    for title in spare:
+        if _across(widths) > room:
+            del found[title], widths[title]
+    while _across(widths) > room and (widest := max(widths.keys() - figures, key=widths.__getitem__)) and widths[widest] > _LEAST:
+        widths[widest] -= 1
+    for line in zip(*found.values(), strict=True):
+        cells = (
+            f"{clean_line(cell, width):{'>' if title in figures else '<'}{width}}" for cell, (title, width) in zip(line, widths.items(), strict=True)
+        )
         yield "  ".join(cells).rstrip()
+
+
+def _across(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + 2 * len(widths) - 2

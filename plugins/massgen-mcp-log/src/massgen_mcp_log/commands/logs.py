@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from massgen_core.api import App, UsageProblem, clean_line
-from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, wanted_by, width
+from massgen_core.api import App, UsageProblem, clean_line, columns
+from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, wanted_by
 from massgen_mcp_log.levels import CONTROL, change_levels
 from massgen_mcp_log.lines import Line, encode
 from massgen_mcp_log.people import clock, said
@@ -110,11 +111,17 @@ def _as_json(lines: Iterable[Line]) -> Iterator[str]:
 
 
 def _as_table(lines: Iterable[Line]) -> Iterator[str]:
-    room = max(60, width() - 62) if width() != 120 else 160
+    room = columns()
     for number, line in enumerate(lines):
         if number == 0:
-            yield f"{'SEQ':>6}  {'TIME':<12}  {'LEVEL':<7}  {'EVENT':<24}  {'SERVER':<14}  {'AGENT':<8}  WHAT"
+            yield from _folded(f"{'SEQ':>6}  {'TIME':<12}  {'LEVEL':<7}  {'EVENT':<24}  {'SERVER':<14}  {'AGENT':<8}  WHAT", room)
         event = clean_line(str(line["event"]).removeprefix("mcp."), 40)
         server, agent = clean_line(str(line.get("server", "")), 24), clean_line(str(line.get("agent", "")), 16)
-        rest = said({name: value for name, value in line.items() if name != "agent"}, room)
-        yield f"{line['seq']:>6}  {clock(float(line['at']))}  {clean_line(str(line['level']), 7):<7}  {event:<24}  {server:<14}  {agent:<8}  {rest}"
+        rest = said({name: value for name, value in line.items() if name != "agent"})
+        level = clean_line(str(line["level"]), 7)
+        yield from _folded(f"{line['seq']:>6}  {clock(float(line['at']))}  {level:<7}  {event:<24}  {server:<14}  {agent:<8}  {rest}", room)
+
+
+def _folded(text: str, room: int) -> list[str]:
+    """Break a row where it is wider than the terminal; what follows stands below its time."""
+    return textwrap.wrap(text, room, subsequent_indent=" " * 8, break_on_hyphens=False) if room else [text.rstrip()]

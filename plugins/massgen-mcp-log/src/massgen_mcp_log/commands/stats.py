@@ -12,6 +12,9 @@ from massgen_mcp_log.figures import BY, Figures, figures_of
 
 __all__ = ["Stats"]
 
+# What a narrow terminal does without; JSON and a pipe have it.
+_SPARE = ("A MIN", "IN", "OUT", "OPEN", "RETRIES", "MAX", "P95")
+
 
 class Stats:
     """The command."""
@@ -37,7 +40,7 @@ class Stats:
             return 0
         if figures:
             heads = (*(name.upper() for name in by), "CALLS", "A MIN", "ERRORS", "OPEN", "RETRIES", "P50", "P95", "P99", "MAX", "OUT", "IN")
-            for row in table(heads, map(_cells, figures), right=range(len(by), len(heads))):
+            for row in table(heads, map(_cells, figures), right=range(len(by), len(heads)), spare=_SPARE):
                 app.out(row)
         tell(app, log, wanted, len(calls))
         return 0

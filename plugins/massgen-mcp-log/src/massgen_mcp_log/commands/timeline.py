@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from massgen_core.api import App
+from massgen_core.api import App, columns
 from massgen_mcp_log.bundle import write
 from massgen_mcp_log.calls import calls_of
-from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, wanted_by, width
+from massgen_mcp_log.commands.common import add_choice, add_run, chosen, opened, tell, wanted_by
 from massgen_mcp_log.gantt import LEGEND, bars, lanes_of
 from massgen_mcp_log.lines import encode
 from massgen_mcp_log.perfetto import POINTS, trace_events
@@ -42,7 +42,7 @@ class Timeline:
             app.out(f"{len(calls)} calls and {len(points)} marks are in {arguments.perfetto}; open it at ui.perfetto.dev or chrome://tracing")
             return 0
         is_each = arguments.each or (len(calls) <= _EACH and not arguments.lanes)
-        for row in (bars if is_each else lanes_of)(calls, last, width()):
+        for row in (bars if is_each else lanes_of)(calls, last, columns() or 120):
             app.out(row)
         if calls:
             app.out(LEGEND)
