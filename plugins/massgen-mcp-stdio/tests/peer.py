@@ -50,6 +50,8 @@ def echo(stop_at_end: bool = True) -> None:  # noqa: PLR0912 - a table of behavi
             case "junk":
                 write(b'Server starting\n\x1b[2Jcafe caf\xe9\n\n{}\n[]\n12\n{"jsonrpc":"2.0"}\n{"id":%d,"msg":"a log"}\n' % message["id"])
                 answer(message["id"])
+            case "indented":
+                write(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"a": {"b": [1]}}}, indent=2).encode() + b"\n")
             case "bytes":
                 write(b'{"jsonrpc":"2.0","id":%d,"result":{"text":"caf\xe9"}}\n' % message["id"])
             case "raw":

@@ -107,6 +107,40 @@ def test_junk_is_told_and_bounded() -> None:
     assert list(frames.feed(b"\r\n\n   \n")) == []
 
 
+@given(st.integers(1, 8), st.lists(st.integers(0, 10_000), max_size=6), st.sampled_from(["\n", "\r\n"]))
+def test_a_message_over_several_lines_is_read(indent: int, places: list[int], end: str) -> None:
+    """Indented JSON is joined and its writer told; what stands before and after it is read as ever."""
+    result = {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "a", "b": [{}, []]}, {"name": "}"}]}}
+    text = f"starting\n{json.dumps(result, indent=indent)}\n" + '{"jsonrpc":"2.0","id":2,"result":{}}\n' + json.dumps([result], indent=indent)
+    frames = Frames(2000)
+    junk, told, first, second, again, third = [item for piece in cut(text.replace("\n", end).encode(), places) for item in frames.feed(piece)] + list(
+        frames.end()
+    )
+
+    assert "starting" in str(junk)
+    assert "one line a message" in str(told)
+    assert "one line a message" in str(again)
+    assert [item.message.id for item in (first, second, third)] == [1, 2, 1]
+    assert first.message.result == third.message.result == result["result"]
+
+
+def test_lines_that_make_no_message_are_given_up() -> None:
+    """A brace of a log keeps no message from being read; joined lines obey the limit, and what they would have answered is answered."""
+    junk, message = Frames(2000).feed(b'{\nsome words\n{"jsonrpc":"2.0","id":2,"result":{}}\n')
+    long = json.dumps({"jsonrpc": "2.0", "id": 3, "result": {"texts": ["x" * 100] * 30}}, indent=2).encode()
+    fault, refusal, *rest = Frames(2000).feed(long + b"\n")
+    wrong, broken = Frames(2000).feed(b'{\n"jsonrpc": "2.0",\n"id": 4,\n"result": {\n}\n')
+    frames = Frames(2000)
+    assert list(frames.feed(b"{\n  1,\n")) == []
+    (cut_off,) = frames.end()
+
+    assert ("some words" in str(junk), message.message.id) == (True, 2)
+    assert (isinstance(fault, FrameFault), refusal.message.id) == (True, 3)
+    assert all(isinstance(item, FrameFault) for item in rest)
+    assert (isinstance(wrong, FrameFault), broken.message.id) == (True, 4)
+    assert "ended within a message" in str(cut_off)
+
+
 def test_bytes_that_are_no_utf8_are_replaced() -> None:
     """A message with wrong bytes arrives with U+FFFD in their place, after a fault that says so; other wrong bytes are junk."""
     fault, item = Frames(2000).feed(b'{"jsonrpc":"2.0","id":1,"result":{"text":"caf\xe9"}}\n')

@@ -14,6 +14,8 @@ __all__ = ["FrameFault", "Frames", "frame_of"]
 REPORTED = 20
 PARSE_ERROR = -32700
 TOGETHER = 1000
+# A message over several lines begins and ends with one of these alone on a line, as every library writes indented JSON.
+_ENDS = {b"{": b"}", b"[": b"]"}
 
 
 class FrameFault(MassGenError):
@@ -47,6 +49,7 @@ class Frames:
 
         self.faults = 0
         self._lines = Lines(limit)
+        self._joined = bytearray()
         self._message: Any = SessionMessage
         self._validate = jsonrpc_message_adapter.validate_json
 
@@ -60,18 +63,39 @@ class Frames:
         rest = self._lines.rest()
         if rest is not None:
             yield from self._read(rest, is_cut=True)
+        yield from self._ended(is_cut=True)
 
     def _read(self, line: bytes | bytearray | Oversized, *, is_cut: bool = False) -> Iterator[Any]:
         if isinstance(line, Oversized):
+            yield from self._ended()
             yield from self._oversized(line)
             return
         try:
-            yield self._message(self._validate(line, by_name=False))
-            return
+            message = self._message(self._validate(line, by_name=False))
         except ValueError:
-            if not line.strip():
-                return
-        yield from self._mended(line, is_cut=is_cut)
+            if self._joined or line.rstrip() in _ENDS:
+                yield from self._join(line)
+            elif line.strip():
+                yield from self._mended(line, is_cut=is_cut)
+            return
+        if self._joined:
+            yield from self._ended()
+        yield message
+
+    def _join(self, line: bytes | bytearray) -> Iterator[Any]:
+        """Gather the lines of a message until the one that closes what the first opened, or until they are too many."""
+        self._joined += line
+        self._joined += b"\n"
+        if len(self._joined) > self._lines.limit:
+            yield from self._ended()
+        elif line.rstrip() == _ENDS[bytes(self._joined[:1])]:
+            yield from self._ended(why="a message came over several lines and was read; MCP wants one line a message")
+
+    def _ended(self, why: str = "", *, is_cut: bool = False) -> Iterator[Any]:
+        """Yield what becomes of the lines that were gathered."""
+        if self._joined:
+            joined, self._joined = self._joined, bytearray()
+            yield from self._mended(joined, why, is_cut=is_cut)
 
     def _oversized(self, line: Oversized) -> Iterator[Any]:
         found = request_id(line)
@@ -82,9 +106,9 @@ class Frames:
             # Without an answer the caller would wait until its time is up.
             yield _refusal(found, text)
 
-    def _mended(self, line: bytes | bytearray, *, is_cut: bool) -> Iterator[Any]:
+    def _mended(self, line: bytes | bytearray, why: str = "", *, is_cut: bool = False) -> Iterator[Any]:
         try:
-            text, why = line.decode("utf-8-sig"), ""
+            text = line.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             text, why = line.decode("utf-8", "replace"), f"a message has bytes that are no UTF-8, the first at {error.start}; they were replaced"
         try:
