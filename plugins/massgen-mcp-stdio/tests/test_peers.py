@@ -196,6 +196,16 @@ async def test_answers_in_unusual_writing_are_read(peer: Peer, text: str) -> Non
     assert not any(isinstance(item, FrameFault) for item in speaker.others)
 
 
+async def test_an_indented_answer_is_read_at_once(peer: Peer) -> None:
+    """Nobody waits for an answer because it is written over several lines; what is wrong with it is told."""
+    with anyio.fail_after(10):
+        async with peer("echo") as speaker:
+            assert (await speaker.ask("indented")).result == {"a": {"b": [1]}}
+            assert (await speaker.ask("env")).result["pid"]
+
+    assert ["one line a message" in str(item) for item in speaker.others] == [True]
+
+
 async def test_half_a_frame_at_the_end_is_told(peer: Peer) -> None:
     """A server that ends within a message leaves a fault, then the end."""
     with anyio.fail_after(10):

@@ -73,7 +73,7 @@ class Frames:
         try:
             message = self._message(self._validate(line, by_name=False))
         except ValueError:
-            if self._joined or line.rstrip() in _ENDS:
+            if self._joined or line.rstrip() in (b"{", b"["):
                 yield from self._join(line)
             elif line.strip():
                 yield from self._mended(line, is_cut=is_cut)
