@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +10,7 @@ from massgen_cmd_runs.account import account_of
 from massgen_cmd_runs.show import Show
 from massgen_core.api import AnswerGiven, RunEnded, RunStarted, UnknownEvent, VoteCast
 from massgen_core.cli.app import ConsoleApp
+from massgen_testkit import Project
 
 Keep = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
@@ -172,20 +169,8 @@ def test_lines_fit_a_terminal(keep: Keep, tmp_path: Path, columns: int) -> None:
     words = " ".join(f"word{number}" for number in range(100))
     start = RunStarted(run="run-1", question=words, agents=("a",), strategy="s", seed=1, version="0")
     folder = keep("run-1", [start, RunEnded(status="answered", answer=words)])
-    person, side = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "PYTHONUTF8": "1"}
-    main = "import sys; from massgen_core.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen([sys.executable, "-c", main, "show", str(folder), "--full"], stdin=side, stdout=side, stderr=side, env=environment)
-    os.close(side)
-    out = b""
-    try:
-        while data := os.read(person, 65536):
-            out += data
-    except OSError:
-        pass
-    os.close(person)
-    lines = [line for line in out.decode().splitlines() if "word" in line]
+    shown = Project.make(tmp_path / "at-home", {}).show("show", str(folder), "--full", columns=columns).check().stdout
+    lines = [line for line in shown.splitlines() if "word" in line]
 
-    assert process.wait(30) == 0
     assert " ".join(" ".join(lines).split()) == f"{words} {words}"
     assert all(len(line) <= columns and line.startswith("  ") for line in lines)

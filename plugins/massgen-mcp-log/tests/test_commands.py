@@ -3,9 +3,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import pty
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -17,6 +14,7 @@ import pytest
 from massgen_core.api import Record
 from massgen_mcp_log.commands.logs import Logs
 from massgen_mcp_log.reading import Log
+from massgen_testkit import Project
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -326,28 +324,11 @@ def test_hostile_text_does_not_reach_the_terminal(
         assert "\x07" not in out
 
 
-def typed(*words: str, columns: int) -> list[str]:
-    """Return what `massgen` shows on a terminal that is so wide."""
-    person, side = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "PYTHONUTF8": "1"}
-    main = "import sys; from massgen_core.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen([sys.executable, "-c", main, *words], stdin=side, stdout=side, stderr=side, env=environment)
-    os.close(side)
-    out = b""
-    try:
-        while data := os.read(person, 65536):
-            out += data
-    except OSError:
-        pass
-    os.close(person)
-    assert process.wait(30) == 0
-    return out.decode().splitlines()
-
-
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_listings_fit_a_terminal(run: Path, call: Call, columns: int) -> None:
+def test_listings_fit_a_terminal(run: Path, call: Call, tmp_path: Path, columns: int) -> None:
     """Lines of a log are folded and lose nothing; figures lose columns; what goes into a pipe is whole."""
-    logs, stats = (typed("mcp", command, str(run), columns=columns) for command in ("logs", "stats"))
+    project = Project.make(tmp_path, {})
+    logs, stats = (project.show("mcp", command, str(run), columns=columns).check().stdout.splitlines() for command in ("logs", "stats"))
     whole, figures = (call(command, str(run))[1] for command in ("logs", "stats"))
 
     assert max(map(len, logs + stats)) <= columns

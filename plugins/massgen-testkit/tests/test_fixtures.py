@@ -183,6 +183,20 @@ def test_project_runs_massgen_at_home(massgen_project: Callable[..., Project], t
         failed.check()
 
 
+def test_project_shows_what_a_terminal_would(massgen_project: Callable[..., Project]) -> None:
+    """On a terminal the same command fits its width, errors stand where a person sees them, and who does not end is stopped."""
+    project = massgen_project({})
+    lines = project.show("--help", columns=60).check().stdout.splitlines()
+    failed = project.show("no-such-command")
+
+    assert max(map(len, lines)) <= 60
+    assert len(lines) > len(project.run("--help", env={"COLUMNS": "200"}).check().stdout.splitlines())
+    assert (failed.exit_code, failed.stderr) == (2, "")
+    assert "no-such-command" in failed.stdout
+    with pytest.raises(subprocess.TimeoutExpired):
+        project.show("run", "--agent", "a=gone", seconds=0.0)
+
+
 def test_loading_the_pytest_plugin_is_cheap() -> None:
     """pytest loads the plugin in every session of an environment that has it: nothing of the kernel and nothing heavy comes with it."""
     code = "import pytest, sys; before = set(sys.modules); import massgen_testkit.fixtures; print(*sorted(set(sys.modules) - before))"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,11 +85,10 @@ class Project:
 
     def run(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, seconds: float = 60.0) -> Result:
         """Run `massgen` with arguments in a process of its own."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
         done = subprocess.run(  # noqa: S603 - this interpreter
             [sys.executable, "-c", _MAIN, *arguments],
             cwd=self.folder,
-            env={**inherited, **self.variables(), **(env or {})},
+            env={**_inherited(), **self.variables(), **(env or {})},
             input=stdin,
             capture_output=True,
             text=True,
@@ -96,3 +97,35 @@ class Project:
             check=False,
         )
         return Result(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+    def show(self, *arguments: str, columns: int = 80, seconds: float = 60.0) -> Result:
+        """Run `massgen` on a terminal that is so many characters wide; what a person sees there, errors among it, is in `stdout`.
+
+        Raises:
+            TimeoutExpired: It had not ended after `seconds`.
+        """
+        import pty  # noqa: PLC0415 - not every system has one
+
+        command = [sys.executable, "-c", _MAIN, *arguments]
+        environment = {**_inherited(), **self.variables(), "COLUMNS": str(columns)}
+        person, side = pty.openpty()
+        shown, deadline = b"", time.monotonic() + seconds
+        with subprocess.Popen(command, cwd=self.folder, env=environment, stdin=side, stdout=side, stderr=side) as process:  # noqa: S603
+            os.close(side)
+            try:
+                while select.select([person], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                    shown += os.read(person, 65536)
+            except OSError:
+                pass  # nobody has the other side open any more
+            finally:
+                os.close(person)
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return Result(exit_code=process.returncode, stdout=shown.decode("utf-8", "replace").replace("\r\n", "\n"), stderr="")
+
+
+def _inherited() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
